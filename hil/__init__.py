@@ -1,0 +1,1 @@
+"""Hardware in the loop: simulated meters, faults and the rig."""

@@ -1,0 +1,1 @@
+"""The simulated heat meter: physics, objects and the protocols it serves."""

@@ -1,0 +1,1 @@
+"""From bytes to readings: transport, framing, security, session, gate and commands."""

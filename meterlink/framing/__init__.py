@@ -1,0 +1,1 @@
+"""Frames and data links, without I/O."""

@@ -1,0 +1,1 @@
+"""M-Bus application records (EN 13757-3)."""

@@ -1,0 +1,1 @@
+"""Meter families: which transport, protocol, objects and commands each one knows."""

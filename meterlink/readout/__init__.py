@@ -1,0 +1,1 @@
+"""IEC 62056-21 text data sets."""
