@@ -1,0 +1,1 @@
+"""Command groups of the certificate floor: the technician's ``certs`` and the operator's ``authority``."""
