@@ -108,9 +108,9 @@ class Metrology:
     """A heat meter's measuring part.
 
     ``now`` is monotonic time in seconds; ``epoch`` the real time, in seconds since 1970, at that moment: the plant
-    lives by real time, whatever the meter's clock says. ``cycle`` is the measuring cycle in seconds. ``averaging`` is the
-    period in minutes over which maxima are averaged. ``totals`` are what the meter had counted ``history`` days ago;
-    these days are then measured in steps of an hour, so that the hourly memory is filled.
+    lives by real time, whatever the meter's clock says. ``cycle`` is the measuring cycle in seconds. ``averaging`` is
+    the period in minutes over which maxima are averaged. ``totals`` are what the meter had counted ``history`` days
+    ago; these days are then measured in steps of an hour, so that the hourly memory is filled.
     """
 
     def __init__(
