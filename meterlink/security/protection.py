@@ -1,0 +1,119 @@
+"""Protect and open one message: AES-GCM with a 12-octet tag (IEC 62056-5-3, 5.3.4 and 5.7.2.4).
+
+A protected message is ``SC || IC || content``: security control byte, invocation counter (4 octets), and ciphertext
+and tag, plain text and tag, or ciphertext alone. The initialization vector is ``system title || IC``; authenticated
+beside the message are ``SC || authentication key`` and, in general-ciphering, the header.
+"""
+
+from __future__ import annotations
+
+import hmac
+from typing import Final
+
+from meterlink.errors import LocalProtocolError, SecurityError
+
+from .control import SecurityControl
+from .keys import KeyRole, KeySet
+from .suites import SYSTEM_TITLE_LENGTH, TAG_LENGTH
+
+HEADER_LENGTH: Final = 5
+"""Octets of SC and IC."""
+
+_FULL_TAG: Final = 16
+"""Octets of the tag that AES-GCM makes; DLMS sends the first twelve."""
+
+
+def seal(
+    plaintext: bytes,
+    *,
+    control: SecurityControl,
+    system_title: bytes,
+    counter: int,
+    keys: KeySet,
+    role: KeyRole | None = None,
+    header: bytes = b"",
+) -> bytes:
+    """Return ``plaintext`` protected as ``control`` says: SC, IC, content.
+
+    ``system_title`` is the sender's own (8 octets), ``counter`` must never have been used with this key and title.
+    ``role`` names the encryption key (None: the one that ``control`` names), ``header`` is authenticated as well.
+    Raises :class:`~meterlink.errors.LocalProtocolError` when the keys do not fit.
+    """
+    _check_local(control, system_title, keys, role)
+    byte = control.to_byte()
+    four = counter.to_bytes(4, "big")
+    cipher = keys.cipher(role or control.key_role)
+    nonce = system_title + four
+    front = bytes((byte,)) + four
+    if not control.authenticated:
+        content = cipher.encrypt(nonce, plaintext, None)[:-_FULL_TAG] if control.encrypted else plaintext
+        return front + content
+    associated = keys.associated_data(byte) + header
+    if control.encrypted:
+        return front + cipher.encrypt(nonce, plaintext, associated)[: TAG_LENGTH - _FULL_TAG]
+    return front + plaintext + cipher.encrypt(nonce, b"", associated + plaintext)[:TAG_LENGTH]
+
+
+def unseal(
+    data: bytes, *, system_title: bytes, keys: KeySet, role: KeyRole | None = None, header: bytes = b""
+) -> tuple[bytes, SecurityControl, int]:
+    """Open a protected message; return plain text, what protected it, and its invocation counter.
+
+    ``system_title`` is the sender's. Whether the protection is enough and the counter new is the caller's to judge.
+    Raises :class:`~meterlink.errors.SecurityError`: ``tag`` when it does not verify, ``malformed``, ``suite-unknown``,
+    ``suite-mismatch``, ``key-missing``, ``compression``.
+    """
+    if len(data) < HEADER_LENGTH:
+        raise SecurityError("a protected message is cut off", code="malformed")
+    control = SecurityControl.from_byte(data[0])
+    role = role or control.key_role
+    _check_received(control, system_title, keys, role)
+    nonce = system_title + data[1:HEADER_LENGTH]
+    counter = int.from_bytes(data[1:HEADER_LENGTH], "big")
+    cipher = keys.cipher(role)
+    if not control.authenticated:
+        content = data[HEADER_LENGTH:]
+        return (cipher.encrypt(nonce, content, None)[:-_FULL_TAG] if control.encrypted else content), control, counter
+    if len(data) < HEADER_LENGTH + TAG_LENGTH:
+        raise SecurityError("an authenticated message is cut off", code="malformed")
+    content, tag = data[HEADER_LENGTH:-TAG_LENGTH], data[-TAG_LENGTH:]
+    associated = keys.associated_data(data[0]) + header
+    if control.encrypted:
+        # AES-GCM's decryption insists on all 16 octets of the tag. Its cipher is a key stream, so encrypting the
+        # ciphertext gives the plain text, and encrypting that gives the tag to compare with.
+        plaintext = cipher.encrypt(nonce, content, None)[:-_FULL_TAG]
+        expected = cipher.encrypt(nonce, plaintext, associated)[-_FULL_TAG : TAG_LENGTH - _FULL_TAG]
+    else:
+        plaintext = content
+        expected = cipher.encrypt(nonce, b"", associated + content)[:TAG_LENGTH]
+    if not hmac.compare_digest(expected, tag):
+        raise SecurityError("a protected message does not verify: altered, or another key", code="tag")
+    return plaintext, control, counter
+
+
+def gmac(message: bytes, *, control: SecurityControl, system_title: bytes, counter: int, keys: KeySet) -> bytes:
+    """Return the 12-octet tag over ``message``, which is not sent (HLS mechanism 5)."""
+    protected = seal(message, control=control, system_title=system_title, counter=counter, keys=keys)
+    return protected[-TAG_LENGTH:]
+
+
+def _check_local(control: SecurityControl, system_title: bytes, keys: KeySet, role: KeyRole | None) -> None:
+    if len(system_title) != SYSTEM_TITLE_LENGTH:
+        raise LocalProtocolError(f"a system title has 8 octets, not {len(system_title)}")
+    if not keys.fits(control.suite):
+        raise LocalProtocolError(f"the keys do not fit security suite {control.suite.value}")
+    if keys.key(role or control.key_role) is None:
+        raise LocalProtocolError(f"there is no {(role or control.key_role).value} key")
+    if control.compressed:
+        raise LocalProtocolError("compressed messages are not supported")
+
+
+def _check_received(control: SecurityControl, system_title: bytes, keys: KeySet, role: KeyRole) -> None:
+    if len(system_title) != SYSTEM_TITLE_LENGTH:
+        raise SecurityError(f"a system title has 8 octets, not {len(system_title)}", code="system-title")
+    if not keys.fits(control.suite):
+        raise SecurityError(f"security suite {control.suite.value} does not fit the keys", code="suite-mismatch")
+    if keys.key(role) is None:
+        raise SecurityError(f"the message is for a {role.value} key, which is not there", code="key-missing")
+    if control.compressed:
+        raise SecurityError("compressed messages are not supported", code="compression")
