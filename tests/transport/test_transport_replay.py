@@ -1,0 +1,158 @@
+"""Recording and playing back."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import io
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from meterlink.errors import DataError, LinkError, LinkLost, LinkTimeout, LinkUnavailable
+from meterlink.transport.memory import pair
+from meterlink.transport.replay import Entry, FileSink, Recorder, ReplayTransport, read_recording, record
+from meterlink.transport.url import open_transport
+
+SESSION = (
+    Entry(0.0, "sent", b"/?!\r\n"),
+    Entry(0.25, "received", b"/LUG"),
+    Entry(0.3, "received", b"CUH50\r\n"),
+    Entry(0.4, "sent", b"\x06"),
+    Entry(0.5, "received", b"\x02"),
+    Entry(0.6, "closed"),
+)
+
+
+async def test_what_crosses_is_recorded_in_order() -> None:
+    near, far = pair()
+    entries: list[Entry] = []
+    async with record(near, entries.append) as recorder, far:
+        await recorder.send(b"ab")
+        await far.receive()
+        await far.send(b"cd")
+        assert await recorder.receive() == b"cd"
+        assert recorder.inner is near
+    assert [(entry.event, entry.data) for entry in entries] == [("sent", b"ab"), ("received", b"cd"), ("closed", b"")]
+    assert sorted(entry.t for entry in entries) == [entry.t for entry in entries]
+
+
+async def test_what_is_sent_is_recorded_before_it_leaves() -> None:
+    near, _ = pair()
+    entries: list[Entry] = []
+    recorder = Recorder(near, entries.append)
+    with pytest.raises(LinkLost):
+        await recorder.send(b"never")
+    assert [entry.event for entry in entries] == ["sent", "lost"]
+
+
+async def test_a_loss_is_recorded() -> None:
+    near, far = pair()
+    entries: list[Entry] = []
+    async with record(near, entries.append) as recorder:
+        async with far:
+            pass
+        with pytest.raises(LinkLost):
+            await recorder.receive()
+    assert [entry.event for entry in entries] == ["lost", "closed"]
+
+
+def test_a_file_is_read_back(tmp_path: Path) -> None:
+    out = io.StringIO()
+    sink = FileSink(out, "serial:/dev/x", dt.datetime(2026, 1, 31, 12, tzinfo=dt.UTC))
+    for entry in SESSION:
+        sink(entry)
+    assert read_recording(out.getvalue().splitlines()) == ("serial:/dev/x", SESSION)
+
+
+async def test_replay_answers_what_was_answered() -> None:
+    async with ReplayTransport(SESSION) as meter:
+        await meter.send(b"/?")
+        await meter.send(b"!\r\n")
+        assert await meter.receive(1.0) == b"/LUGCUH50\r\n"
+        await meter.send(b"\x06")
+        assert await meter.receive(1.0) == b"\x02"
+
+
+async def test_after_the_end_of_a_recording_the_meter_is_silent() -> None:
+    async with ReplayTransport(SESSION[:1]) as meter:
+        await meter.send(b"/?!\r\n")
+        with pytest.raises(LinkTimeout):
+            await meter.receive(0.01)
+
+
+async def test_replay_at_the_speed_of_the_recording() -> None:
+    loop = asyncio.get_running_loop()
+    async with ReplayTransport(SESSION, speed=0.2) as meter:
+        await meter.send(b"/?!\r\n")
+        start = loop.time()
+        assert await meter.receive(1.0) == b"/LUG"
+        assert loop.time() - start >= 0.049
+
+
+async def test_replay_refuses_what_was_not_sent_then() -> None:
+    async with ReplayTransport(SESSION) as meter:
+        with pytest.raises(LinkError) as caught:
+            await meter.send(b"/#!\r\n")
+        assert caught.value.code == "replay-differs"
+
+
+async def test_replay_refuses_more_than_was_sent_then() -> None:
+    async with ReplayTransport(SESSION[:1]) as meter:
+        with pytest.raises(LinkError) as caught:
+            await meter.send(b"/?!\r\n\x06")
+        assert caught.value.code == "replay-differs"
+
+
+async def test_a_recorded_loss_is_played() -> None:
+    async with ReplayTransport((*SESSION[:2], Entry(1.0, "lost", text="link-lost: gone"))) as meter:
+        await meter.send(b"/?!\r\n")
+        assert await meter.receive(1.0) == b"/LUG"
+        with pytest.raises(LinkLost, match="gone"):
+            await meter.receive(1.0)
+
+
+async def test_a_replay_can_be_opened_again() -> None:
+    meter = ReplayTransport(SESSION)
+    for _ in range(2):
+        async with meter:
+            await meter.send(b"/?!\r\n")
+            assert await meter.receive(1.0) == b"/LUGCUH50\r\n"
+
+
+async def test_replay_by_url(tmp_path: Path) -> None:
+    path = tmp_path / "one.jsonl"
+    with path.open("w", encoding="utf-8") as out:
+        sink = FileSink(out, "serial:x", dt.datetime(2026, 1, 31, tzinfo=dt.UTC))
+        for entry in SESSION:
+            sink(entry)
+    async with open_transport(f"replay:{path}") as meter:
+        await meter.send(b"/?!\r\n")
+        assert await meter.receive(1.0) == b"/LUGCUH50\r\n"
+
+
+async def test_a_recording_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(LinkUnavailable):
+        open_transport(f"replay:{tmp_path / 'none'}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{}", "[]", "nonsense", '{"meterlink": "recording", "version": 2}']
+    + [
+        '{"meterlink": "recording", "version": 1}\n' + line
+        for line in ("1", "{}", '{"t": 0, "event": "sent", "data": "0"}', '{"t": "0", "event": "closed"}', '{"t":')
+    ],
+)
+def test_a_damaged_recording_is_refused(text: str) -> None:
+    with pytest.raises(DataError) as caught:
+        read_recording(text.splitlines())
+    assert caught.value.code == "recording"
+
+
+@given(st.binary(max_size=40), st.sampled_from(["sent", "received"]), st.floats(0, 1e6), st.text(max_size=20))
+def test_an_entry_survives_its_line(data: bytes, event: str, t: float, text: str) -> None:
+    entry = Entry(round(t, 6), event, data, text)  # type: ignore[arg-type]
+    assert Entry.from_json(entry.to_json()) == entry
