@@ -1,0 +1,231 @@
+"""Profiles: what is known of a meter family, as data.
+
+A profile is a TOML file. Every family has ``name``, ``title`` and ``protocol``; the rest depends on the protocol:
+
+``text``
+    ``identify``: beginnings of the identification (manufacturer letters, baud character, text) that belong to this
+    family; ``signature``: codes by which a readout without identification is known; ``units``: the meter's spelling of
+    a unit and ours; ``[[values]]``: one table a code, see :class:`ValueRule`.
+``mbus``
+    ``[[devices]]``: manufacturer, versions and media of the header; ``[values]``: names for records that the standard
+    leaves to the meter.
+``cosem``
+    ``saps``: client SAP by level name; ``[[objects]]``: one table an object, see :class:`CosemObject`.
+
+``[line]`` says how the meter is woken and spoken to, ``[[flags]]`` what its error codes mean and what to do.
+Unknown keys are refused, so that a slip of the pen does not silently do nothing.
+"""
+
+from __future__ import annotations
+
+import functools
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from importlib import resources
+from types import MappingProxyType
+from typing import Any, Final, Literal, TypeVar, cast
+
+from ..errors import DataError, UsageError
+from ..transport.base import LineSettings, Parity
+from ..values import Obis
+
+Protocol = Literal["text", "mbus", "cosem"]
+Kind = Literal["number", "date", "moment", "set-day", "text", "flags"]
+
+_PROTOCOLS: Final = ("text", "mbus", "cosem")
+_KINDS: Final = ("number", "date", "moment", "set-day", "text", "flags")
+
+
+@dataclass(frozen=True, slots=True)
+class ValueRule:
+    """What one code of a text readout means.
+
+    ``part`` picks one of several values in the same parentheses (None takes all of them as text), ``time_code`` is the
+    code that carries the date of this value, ``live`` marks a value that the meter leaves empty while it cannot
+    measure.
+    """
+
+    code: str
+    name: str
+    kind: Kind = "number"
+    obis: Obis | None = None
+    unit: str = ""
+    part: int | None = None
+    tariff: int = 0
+    time_code: str = ""
+    live: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorFlag:
+    """An error code of the meter: what it means, and what to do about it."""
+
+    code: str
+    meaning: str
+    action: str
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """Header fields of an M-Bus telegram that belong to a family; an empty tuple is any."""
+
+    manufacturer: str
+    versions: tuple[int, ...] = ()
+    media: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CosemObject:
+    """A COSEM attribute that is read by name."""
+
+    name: str
+    obis: Obis
+    class_id: int
+    attribute: int = 2
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LinePlan:
+    """How a meter is woken and spoken to.
+
+    ``dialogue`` names the reader (see :mod:`meterlink.meters.readers`), ``start`` the line it begins on, ``data`` the
+    line it answers on, ``wake_up`` the number of NUL bytes before each request, ``requests`` the requests, ``settle``
+    seconds between the last request and the change of the line, ``silence`` seconds after which the meter has said all,
+    ``deadline`` seconds for a whole readout, ``rest`` seconds between two readouts.
+    """
+
+    dialogue: str
+    start: LineSettings
+    data: LineSettings
+    wake_up: int = 0
+    requests: tuple[bytes, ...] = ()
+    settle: float = 0.0
+    silence: float = 2.0
+    deadline: float = 30.0
+    rest: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A meter family. See the module for what each part means."""
+
+    name: str
+    title: str
+    protocol: Protocol
+    manufacturer: str = ""
+    identify: tuple[str, ...] = ()
+    signature: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    line: LinePlan | None = None
+    units: Mapping[str, str] = field(default_factory=dict)
+    values: tuple[ValueRule, ...] = ()
+    flags: tuple[ErrorFlag, ...] = ()
+    devices: tuple[Device, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
+    saps: Mapping[str, int] = field(default_factory=dict)
+    objects: tuple[CosemObject, ...] = ()
+
+    def rules(self, code: str) -> tuple[ValueRule, ...]:
+        """Return the rules for ``code``, in the order of their parts; empty when the code is unknown."""
+        return tuple(rule for rule in self.values if rule.code == code)
+
+    def flag(self, code: str) -> ErrorFlag | None:
+        """Return what the error code means, None when it is unknown."""
+        return next((flag for flag in self.flags if flag.code == code), None)
+
+
+_T = TypeVar("_T")
+
+
+def read_profile(text: str, source: str) -> Profile:
+    """Read a profile file; ``source`` names it in messages. Raises DataError ``profile``."""
+    try:
+        raw = tomllib.loads(text)
+        tables: dict[str, Any] = {
+            "line": _line(raw.pop("line")) if "line" in raw else None,
+            "values": _tables(ValueRule, raw.pop("values", ()), obis=Obis.parse),
+            "flags": _tables(ErrorFlag, raw.pop("flags", ())),
+            "devices": _tables(Device, raw.pop("devices", ()), versions=tuple, media=tuple),
+            "objects": _tables(CosemObject, _rename(raw.pop("objects", ()), {"class": "class_id"}), obis=Obis.parse),
+        }
+        for key in ("units", "names", "saps"):
+            tables[key] = MappingProxyType(dict(raw.pop(key, {})))
+        for key in ("identify", "signature", "notes"):
+            tables[key] = tuple(raw.pop(key, ()))
+        profile = _build(Profile, raw | tables)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"{source}: {error}", code="profile", hint="docs/adding-a-meter.md describes the file"
+        ) from error
+    _check(profile, source)
+    return profile
+
+
+@functools.cache
+def profiles() -> tuple[Profile, ...]:
+    """Return every profile that ships with the package, sorted by name."""
+    folder = resources.files(__package__).joinpath("profiles")
+    files = sorted((item for item in folder.iterdir() if item.name.endswith(".toml")), key=lambda item: item.name)
+    return tuple(read_profile(item.read_text("utf-8"), item.name) for item in files)
+
+
+def profile(name: str) -> Profile:
+    """Return the profile called ``name``. Raises UsageError ``unknown-profile`` that lists the known ones."""
+    for candidate in profiles():
+        if candidate.name == name.lower():
+            return candidate
+    known = ", ".join(candidate.name for candidate in profiles())
+    raise UsageError(f"no meter family is called {name!r}", code="unknown-profile", hint=f"known are {known}")
+
+
+def _check(profile: Profile, source: str) -> None:
+    if profile.protocol not in _PROTOCOLS:
+        raise DataError(f"{source}: protocol {profile.protocol!r} is none of {', '.join(_PROTOCOLS)}", code="profile")
+    for rule in profile.values:
+        if rule.kind not in _KINDS:
+            raise DataError(f"{source}: {rule.code}: kind {rule.kind!r} is none of {', '.join(_KINDS)}", code="profile")
+
+
+def _build(kind: type[_T], raw: Mapping[str, Any], **convert: Any) -> _T:
+    """Build a dataclass from a table; every key must be one of its fields."""
+    known = {item.name: item for item in fields(cast(Any, kind))}
+    unknown = sorted(set(raw) - set(known))
+    if unknown:
+        raise ValueError(f"unknown key {unknown[0]!r}; known are {', '.join(known)}")
+    for name, item in known.items():
+        if name not in raw and item.default is MISSING and item.default_factory is MISSING:
+            raise ValueError(f"the key {name!r} is missing")
+    return kind(**{name: convert[name](value) if name in convert else value for name, value in raw.items()})
+
+
+def _tables(kind: type[_T], raw: Iterable[Mapping[str, Any]], **convert: Any) -> tuple[_T, ...]:
+    return tuple(_build(kind, table, **convert) for table in raw)
+
+
+def _rename(raw: Iterable[Mapping[str, Any]], names: Mapping[str, str]) -> list[dict[str, Any]]:
+    return [{names.get(key, key): value for key, value in table.items()} for table in raw]
+
+
+def _line(raw: Mapping[str, Any]) -> LinePlan:
+    return _build(
+        LinePlan,
+        raw,
+        start=parse_line_settings,
+        data=parse_line_settings,
+        requests=lambda items: tuple(_request(item) for item in items),
+    )
+
+
+def _request(text: str) -> bytes:
+    """A request is text with its line end (``/#!\\r\\n``), or bytes in hex."""
+    return text.encode("ascii") if text.startswith("/") else bytes.fromhex(text)
+
+
+def parse_line_settings(text: str) -> LineSettings:
+    """Read settings such as ``2400 7E1``. Raises ``ValueError``."""
+    baud, _, frame = text.partition(" ")
+    if len(frame) != 3 or frame[0] not in "78" or frame[1] not in "NEO" or frame[2] not in "12" or not baud.isdigit():
+        raise ValueError(f"{text!r} is not a line setting such as '2400 7E1'")
+    return LineSettings(int(baud), int(frame[0]), cast(Parity, frame[1]), int(frame[2]))
