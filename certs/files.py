@@ -7,6 +7,7 @@ too. A process killed at any moment leaves the old content or the new.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 from collections.abc import Iterator
@@ -95,4 +96,7 @@ def _explained(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise StoreError("file", f"{path}: {reason}", "Check that the place exists and may be written.") from error
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            hint = "Free some space; what was there before is unchanged."
+            raise StoreError("disk-full", f"{path}: {reason}", hint) from error
+        raise StoreError("file", f"{path}: {reason}", "Check that the place exists and may be used.") from error

@@ -6,6 +6,7 @@ A command takes :func:`json_option` and prints with :func:`emit`; the program ru
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -140,6 +141,9 @@ def run(command: click.Command, args: Sequence[str] | None = None, *, prog_name:
         result = command.main(arguments, prog_name=prog_name, standalone_mode=False)
     except click.exceptions.Exit as stop:
         return stop.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return EXIT_USAGE
     except click.UsageError as error:
         return _fail(_usage_fault(error), as_json)
     except click.ClickException as error:
@@ -176,11 +180,26 @@ def _usage_fault(error: click.UsageError) -> UsageFault:
 
 def _unexpected(error: Exception) -> _Shown:
     if isinstance(error, OSError):
+        code, hint, exit_code = _OS_FAULTS.get(error.errno or 0, ("file", None, EXIT_INTERNAL))
         where = f" ({error.filename})" if error.filename else ""
-        return _Shown("file", f"{error.strerror or type(error).__name__}{where}", None, EXIT_USAGE)
+        return _Shown(code, f"{error.strerror or type(error).__name__}{where}", hint, exit_code)
     # Only the kind is shown: the text of a foreign exception may hold what must not be printed.
     hint = "This is a fault of the program; METERLINK_TRACEBACK=1 shows where."
     return _Shown("internal", f"unexpected {type(error).__name__}", hint, EXIT_INTERNAL)
+
+
+_DISK_FULL: Final = ("disk-full", "Free some space; what was there before is unchanged.", EXIT_INTERNAL)
+_OS_FAULTS: Final[dict[int, tuple[str, str | None, int]]] = {
+    errno.ENOSPC: _DISK_FULL,
+    errno.EDQUOT: _DISK_FULL,
+    errno.EACCES: ("file", "Check the permissions, or choose another place.", EXIT_USAGE),
+    errno.EPERM: ("file", "Check the permissions, or choose another place.", EXIT_USAGE),
+    errno.EROFS: ("file", "This place can only be read; choose another one.", EXIT_USAGE),
+    errno.ENOENT: ("file", "Check the name.", EXIT_USAGE),
+    errno.ENOTDIR: ("file", "Check the name.", EXIT_USAGE),
+    errno.EISDIR: ("file", "This is a folder; name a file.", EXIT_USAGE),
+}
+"""What the operating system refuses: code, hint, exit status (2 where another name would help)."""
 
 
 def _fail(error: Renderable, as_json: bool) -> int:
