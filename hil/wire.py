@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
+from meterlink.errors import LinkLost
 from meterlink.transport.stream import StreamTransport
 
 
@@ -97,6 +98,17 @@ class WireTransport(StreamTransport):
         super().__init__(url)
         self._factory = factory
         self._driver: WireDriver | None = None
+
+    @property
+    def driver(self) -> WireDriver:
+        """What drives the meter's end, for faults that are put on the line by hand."""
+        if self._driver is None:
+            raise RuntimeError("the line is not open")
+        return self._driver
+
+    async def cut(self) -> None:
+        """Break the line."""
+        self._lost(LinkLost(f"{self.url} was cut"))
 
     async def _open(self) -> None:
         self._driver = WireDriver(self._factory(), self._buffer.feed)
