@@ -1,0 +1,411 @@
+"""Reading pictures in the child process: what is found, what is refused, and what happens when the child fails."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import random
+import signal
+import struct
+import subprocess
+import sys
+import time
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import segno
+from PIL import Image
+
+from certs.errors import ImageError
+from certs.qr import Reader, drawing, read, read_one, reader_info, reading, select_one
+from certs.qr.reading import FoundCode
+from tests.benchmarks import qr_degraded
+
+TOKEN = "MLT1:" + "TOKEN" * 40
+LEAF = "MLC1:" + "LEAF" * 150
+
+
+@pytest.fixture(scope="module")
+def reader() -> Iterator[Reader]:
+    with Reader() as reader:
+        yield reader
+
+
+def png(picture: Image.Image, format_: str = "PNG") -> bytes:
+    file = io.BytesIO()
+    picture.save(file, format_)
+    return file.getvalue()
+
+
+def refusal(data: bytes | Path) -> str:
+    with pytest.raises(ImageError) as error:
+        read_one(data)
+    assert error.value.hint
+    assert error.value.exit_code == 4
+    return error.value.code
+
+
+def outcome(reader: Reader, data: bytes) -> str:
+    """The text read, or the code of the refusal."""
+    try:
+        return select_one(reader.scan(data))
+    except ImageError as error:
+        return error.code
+
+
+def png_chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def png_of_declared_size(width: int, height: int, rows: int) -> bytes:
+    """A PNG whose header says ``width`` x ``height``, with so many rows of data, all white."""
+    packer = zlib.compressobj(9)
+    row = b"\0" + b"\xff" * width
+    data = b"".join(packer.compress(row) for _ in range(rows)) + packer.flush()
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + png_chunk(b"IDAT", data) + png_chunk(b"IEND", b"")
+
+
+# What is read
+
+
+def test_reads_a_path_and_bytes(tmp_path: Path) -> None:
+    file = tmp_path / "a name that says nothing.txt"
+    file.write_bytes(drawing.jpeg(TOKEN, ["caption"]))
+    assert read_one(file) == TOKEN
+    assert read(file.read_bytes()) == [TOKEN]
+
+
+@pytest.mark.parametrize("format_", ["PNG", "JPEG", "WEBP", "GIF", "BMP"])
+def test_reads_every_format_of_the_list(reader: Reader, format_: str) -> None:
+    assert select_one(reader.scan(png(drawing.draw(TOKEN), format_))) == TOKEN
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
+def test_reads_every_kind_of_pixel(reader: Reader, mode: str) -> None:
+    grey = drawing.draw(TOKEN)
+    if mode == "I;16":
+        picture = Image.frombytes("I;16", grey.size, bytes(byte for pixel in grey.tobytes() for byte in (pixel, pixel)))
+    else:
+        picture = grey.convert(mode)
+    assert select_one(reader.scan(png(picture))) == TOKEN
+
+
+def test_reads_a_code_on_a_transparent_ground(reader: Reader) -> None:
+    """Black on transparent black: only the alpha channel tells the modules from the ground."""
+    grey = drawing.draw(TOKEN)
+    picture = Image.new("RGBA", grey.size, (0, 0, 0, 0))
+    picture.putalpha(grey.point(lambda value: 255 - value))
+    assert select_one(reader.scan(png(picture))) == TOKEN
+
+
+def test_reads_a_mirrored_and_an_inverted_code(reader: Reader) -> None:
+    grey = drawing.draw(TOKEN)
+    assert select_one(reader.scan(png(grey.transpose(Image.Transpose.FLIP_LEFT_RIGHT)))) == TOKEN
+    assert select_one(reader.scan(png(grey.point(lambda value: 255 - value)))) == TOKEN
+
+
+def test_reads_a_large_photo(reader: Reader) -> None:
+    """A code of 2 pixels per module somewhere on 12 megapixels."""
+    desk = Image.new("L", (4000, 3000), 90)
+    code = drawing.draw(TOKEN)
+    desk.paste(code.resize((code.width // 4, code.height // 4), Image.Resampling.BOX), (2900, 1700))
+    assert select_one(reader.scan(png(desk, "JPEG"))) == TOKEN
+
+
+def test_finds_our_code_beside_a_foreign_one(reader: Reader) -> None:
+    assert select_one(reader.scan(side_by_side("https://example.org/manual", TOKEN))) == TOKEN
+
+
+def test_one_of_every_degradation_is_read(reader: Reader) -> None:
+    """A sample of the degraded set; the benchmark runs it whole and prints the rate."""
+    sample = list(qr_degraded.cases(seed=5, rounds=1, step=4))
+    read_texts = [[code.text for code in reader.scan(case.data)] for case in sample]
+    assert all(texts in ([], [case.text]) for texts, case in zip(read_texts, sample, strict=True)), "a wrong payload"
+    missed = [case.name for texts, case in zip(read_texts, sample, strict=True) if not texts]
+    assert len(missed) <= 1, missed
+
+
+def test_works_without_libzbar(tmp_path: Path) -> None:
+    """A library path where pyzbar finds nothing: zxing-cpp reads alone, and the reader says so."""
+    shadow = tmp_path / "pyzbar"
+    shadow.mkdir()
+    # What the real package raises when the system's library is missing.
+    (shadow / "__init__.py").write_text("raise ImportError('Unable to find zbar shared library')")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    data = drawing.jpeg(TOKEN)
+    run = subprocess.run(
+        [sys.executable, "-P", str(reading._CHILD), reading.OURS.pattern],
+        input=struct.pack(">I", len(data)) + data,
+        capture_output=True,
+        env=environment,
+        check=True,
+    )
+    first = struct.unpack(">I", run.stdout[:4])[0]
+    assert b"pyzbar" not in run.stdout[: 4 + first]
+    assert TOKEN.encode() in run.stdout[4 + first :]
+
+
+def test_reader_info_names_both_readers() -> None:
+    info = reader_info()
+    assert info.readers == ("pyzbar", "zxing-cpp")
+    assert info.has_zbar
+
+
+# Row 25
+
+
+ROW_25 = {
+    "empty": "image-unreadable",
+    "noise": "image-unreadable",
+    "text": "image-unreadable",
+    "truncated JPEG": "image-unreadable",
+    "truncated PNG": "image-unreadable",
+    "corrupted PNG": "image-unreadable",
+    "TIFF": "image-unreadable",
+    "40,000 x 40,000": "image-too-large",
+    "header of 41 megapixels": "image-too-large",
+    "too many bytes": "image-too-large",
+}
+
+# Runs in a process of its own, so that the memory counted is that of the readers' children and of nothing else.
+MEASURE = """
+import json, pathlib, resource, sys, time
+from certs.errors import ImageError
+from certs.qr import read_one
+results = {}
+for file in sys.argv[1:]:
+    began = time.perf_counter()
+    try:
+        code = read_one(pathlib.Path(file))
+    except ImageError as error:
+        code = error.code
+    results[pathlib.Path(file).name] = [code, time.perf_counter() - began]
+print(json.dumps([results, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024]))
+"""
+
+
+def measure(files: list[Path]) -> tuple[dict[str, tuple[str, float]], int]:
+    """Read each file; return code and seconds of each, and the largest memory of a child in bytes."""
+    run = subprocess.run([sys.executable, "-c", MEASURE, *map(str, files)], capture_output=True, check=True)
+    results, memory = json.loads(run.stdout)
+    return {name: (code, seconds) for name, (code, seconds) in results.items()}, memory
+
+
+def test_row_25_hostile_pictures_are_refused_in_time_and_memory(tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ROW_25]
+    for file in files:
+        file.write_bytes(hostile(file.name))
+    results, memory = measure(files)
+    assert {name: code for name, (code, _) in results.items()} == ROW_25
+    assert max(seconds for _, seconds in results.values()) < 1.0
+    assert memory < 300_000_000
+
+
+def hostile(name: str) -> bytes:
+    jpeg = drawing.jpeg(TOKEN)
+    rng = random.Random(25)
+    match name:
+        case "empty":
+            return b""
+        case "noise":
+            return rng.randbytes(10_000_000)
+        case "text":
+            return b"-----BEGIN CERTIFICATE-----\n"
+        case "truncated JPEG":
+            return jpeg[: len(jpeg) // 2]
+        case "truncated PNG":
+            whole = png(drawing.draw(TOKEN).convert("RGB"))
+            return whole[: len(whole) // 2]
+        case "corrupted PNG":
+            whole = bytearray(png(drawing.draw(TOKEN)))
+            whole[60:90] = rng.randbytes(30)
+            return bytes(whole)
+        case "TIFF":
+            return png(drawing.draw(TOKEN), "TIFF")
+        case "40,000 x 40,000":
+            return png_of_declared_size(40_000, 40_000, 1)
+        case "header of 41 megapixels":
+            return png_of_declared_size(4100, 10_000, 1)
+        case _:
+            return bytes(reading.MAX_FILE + 1)
+
+
+def test_row_25_the_largest_pictures_stay_within_the_memory(tmp_path: Path) -> None:
+    """40 megapixels, grey and in four channels: read, or refused as too large, never more than the bound."""
+    grey, colour = tmp_path / "grey", tmp_path / "colour"
+    grey.write_bytes(png_of_declared_size(4000, 10_000, 10_000))
+    colour.write_bytes(png(Image.new("RGBA", (6300, 6300), (0, 0, 0, 0))))
+    results, memory = measure([grey, colour])
+    assert results["grey"][0] == "no-qr"
+    assert results["colour"][0] == "image-too-large"
+    assert memory < 300_000_000
+
+
+def test_row_25_flipped_bits_raise_nothing_but_our_errors(reader: Reader) -> None:
+    rng = random.Random(26)
+    outcomes: set[str] = set()
+    for original in (drawing.jpeg(TOKEN), png(drawing.draw(TOKEN)), png(drawing.draw(TOKEN), "GIF")):
+        for _ in range(25):
+            damaged = bytearray(original)
+            for _ in range(rng.randrange(1, 20)):
+                damaged[rng.randrange(len(damaged))] ^= 1 << rng.randrange(8)
+            outcomes.add(outcome(reader, bytes(damaged)))
+    assert outcomes <= {"image-unreadable", "image-too-large", "no-qr", TOKEN}
+    assert "image-unreadable" in outcomes
+
+
+def test_row_25_what_is_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    assert refusal(tmp_path) == "image-unreadable"
+    assert refusal(tmp_path / "missing.jpg") == "image-unreadable"
+    assert refusal(tmp_path / "fifo") == "image-unreadable"
+    assert refusal(tmp_path / ("x" * 300)) == "image-unreadable"
+
+
+# Row 26
+
+
+def test_row_26_no_code_at_all() -> None:
+    assert refusal(png(Image.new("L", (400, 400), 255))) == "no-qr"
+
+
+@pytest.mark.parametrize(
+    "text, named",
+    [
+        ("https://example.org/", "a web address"),
+        ("WIFI:S:cellar;T:WPA;P:secret;;", "a wireless network"),
+        ("otpauth://totp/a?secret=B", "a one-time password"),
+        ("BEGIN:VCARD\nFN:A", "a business card"),
+        ("just text", "another origin"),
+    ],
+)
+def test_row_26_a_code_of_another_origin(reader: Reader, text: str, named: str) -> None:
+    picture = io.BytesIO()
+    segno.make(text, micro=False).save(picture, kind="png", scale=6)
+    with pytest.raises(ImageError) as error:
+        select_one(reader.scan(picture.getvalue()))
+    assert error.value.code == "not-ours"
+    assert named in error.value.message
+    assert text not in error.value.message, "a foreign secret must not be repeated"
+
+
+def test_row_26_a_code_of_another_kind() -> None:
+    picture = io.BytesIO()
+    with pytest.raises(ImageError) as error:
+        read_one(data_matrix(picture))
+    assert error.value.code == "not-ours"
+    assert "Data Matrix" in error.value.message
+
+
+def data_matrix(file: io.BytesIO) -> bytes:
+    import zxingcpp
+
+    code = zxingcpp.create_barcode("MLT1:NOT A QR CODE", zxingcpp.BarcodeFormat.DataMatrix)
+    drawn = memoryview(code.to_image(scale=8))
+    height, width = drawn.shape[:2]
+    Image.frombytes("L", (width, height), drawn.tobytes()).save(file, "PNG")
+    return file.getvalue()
+
+
+def side_by_side(first: str, second: str) -> bytes:
+    sheet = Image.new("L", (2000, 1000), 255)
+    for number, text in enumerate((first, second)):
+        buffer = io.BytesIO()
+        segno.make(text, error="M", micro=False).save(buffer, kind="png", scale=6)
+        buffer.seek(0)
+        with Image.open(buffer) as code:
+            sheet.paste(code.convert("L"), (number * 1000 + 20, 20))
+    return png(sheet)
+
+
+def test_row_26_two_certificates_in_one_photo() -> None:
+    data = side_by_side(LEAF, "MLC1:" + "OTHER" * 80)
+    assert refusal(data) == "several-codes"
+    assert len(read(data)) == 2
+
+
+def test_row_26_the_same_code_twice_is_one_code() -> None:
+    assert read_one(side_by_side(TOKEN, TOKEN)) == TOKEN
+
+
+@pytest.mark.parametrize("part", [0, 1])
+def test_row_26_a_part_of_a_structured_append_series(part: int) -> None:
+    series = segno.make_sequence(LEAF, error="M", symbol_count=2, mode="alphanumeric", boost_error=False)
+    picture = io.BytesIO()
+    series[part].save(picture, kind="png", scale=8)
+    assert refusal(picture.getvalue()) == "no-qr"
+
+
+# Row 28
+
+
+def test_row_28_a_child_that_hangs() -> None:
+    """The child is stopped by a real signal; the caller gives up in time, and the next picture is read."""
+    with Reader(timeout=0.3) as reader:
+        reader.start()
+        first = reader.pid
+        assert first is not None
+        os.kill(first, signal.SIGSTOP)
+        with pytest.raises(ImageError) as error:
+            reader.scan(drawing.jpeg(TOKEN))
+        assert error.value.code == "reader-failed"
+        assert reader.pid is None
+        with pytest.raises(ProcessLookupError):
+            os.kill(first, 0)
+    with Reader() as reader:
+        assert select_one(reader.scan(drawing.jpeg(TOKEN))) == TOKEN
+
+
+@pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGSEGV])
+def test_row_28_a_child_that_dies(by: signal.Signals) -> None:
+    with Reader() as reader:
+        reader.start()
+        assert reader.pid is not None
+        os.kill(reader.pid, by)
+        with pytest.raises(ImageError) as error:
+            reader.scan(drawing.jpeg(TOKEN))
+        assert error.value.code == "reader-failed"
+        assert select_one(reader.scan(drawing.jpeg(TOKEN))) == TOKEN
+
+
+def test_row_28_a_child_that_cannot_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "no-python"))
+    assert refusal(drawing.jpeg(TOKEN)) == "reader-failed"
+
+
+def test_row_28_a_child_that_talks_nonsense(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for number, words in enumerate((r"b'\x00\x00\x00\x05junk!'", r"b'\xff\xff\xff\xff'", r"b'\x00'")):
+        script = tmp_path / f"child{number}.py"
+        script.write_text(f"import sys; sys.stdout.buffer.write({words})")
+        monkeypatch.setattr(reading, "_CHILD", script)
+        assert refusal(drawing.jpeg(TOKEN)) == "reader-failed"
+
+
+def test_closing_twice_and_before_the_start_is_harmless() -> None:
+    reader = Reader()
+    reader.close()
+    reader.start()
+    reader.close()
+    reader.close()
+    assert reader.pid is None
+
+
+def test_the_start_of_the_child_is_quick() -> None:
+    """400 ms with its start; the median of five, because other work runs beside."""
+    data = drawing.jpeg(LEAF)
+    times = []
+    for _ in range(5):
+        began = time.perf_counter()
+        read_one(data)
+        times.append(time.perf_counter() - began)
+    assert sorted(times)[2] < 0.4
+
+
+def test_only_qr_codes_are_ours() -> None:
+    assert FoundCode("QR Code", "MLT1:X").is_ours
+    assert not FoundCode("Data Matrix", "MLT1:X").is_ours
+    assert not FoundCode("QR Code", "mlt1:X").is_ours
