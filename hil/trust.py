@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, field
+from importlib import resources
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from certs import profile
 from certs.checking import CheckedCertificate
-from certs.domain import TrustDomain
+from certs.domain import TrustDomain, default_domain
 from certs.errors import ProfileError
 from certs.levels import METER_POLICY, Level
+from meterlink.errors import LocalProtocolError
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,21 @@ def issue_identity(
         organization=organization,
     )
     return MeterIdentity(system_title, certificate, key, domain)
+
+
+def shipped_identity() -> MeterIdentity:
+    """Return the identity of the simulated meter that comes with the package: a meter of the default domain.
+
+    Its key is in the package for everybody to see, and its certificate says so; it proves that a meter is simulated.
+    """
+    pem = resources.files("hil").joinpath("data", "simulated-meter.pem").read_bytes()
+    key = serialization.load_pem_private_key(pem, None)
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise LocalProtocolError("the simulated meter's key is not on a curve")
+    certificate = x509.load_pem_x509_certificate(pem)
+    common_name = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value
+    title = profile.parse_system_title(str(common_name))
+    return MeterIdentity(title, certificate, key, default_domain())
 
 
 def check_client(

@@ -8,11 +8,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from certs import profile
-from certs.domain import make_domain
+from certs.domain import default_domain, make_domain
 from certs.errors import ProfileError
 from certs.levels import METER_POLICY, Level
 from hil.meter.keystore import KeyStore
-from hil.trust import check_client, issue_identity
+from hil.trust import check_client, issue_identity, shipped_identity
 
 NOW = dt.datetime(2026, 11, 23, 8, 0, tzinfo=dt.UTC)
 TITLE = bytes.fromhex("4D4C4B0000000007")
@@ -96,3 +96,10 @@ def test_a_meter_renews_its_key_by_request_and_import(made):
         assert store.identity is identity
     store.import_certificate(issued(request.public_key()), NOW)
     assert store.identity.certificate.public_key() == request.public_key() == store.identity.private_key.public_key()
+
+
+def test_the_shipped_meter_belongs_to_the_default_domain():
+    identity = shipped_identity()
+    checked = default_domain().check_meter(identity.certificate_der, NOW, identity.system_title)
+    assert checked.certificate.public_key() == identity.private_key.public_key()
+    assert "simulated" in checked.organization
