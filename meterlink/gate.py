@@ -10,12 +10,19 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Protocol
 
+from cryptography import x509
+
 from certs.levels import Level, Permission, levels_granting
 from meterlink.errors import NotPermitted
 
 
 class ActiveCertificate(Protocol):
-    """What the gate looks at: the level of the active certificate and its validity."""
+    """What the gate looks at; :class:`certs.entries.Credential` is one."""
+
+    @property
+    def certificate(self) -> x509.Certificate:
+        """The certificate, for its validity."""
+        ...
 
     @property
     def level(self) -> Level | None:
@@ -23,13 +30,8 @@ class ActiveCertificate(Protocol):
         ...
 
     @property
-    def not_before(self) -> dt.datetime:
-        """First moment of validity, timezone-aware."""
-        ...
-
-    @property
-    def not_after(self) -> dt.datetime:
-        """Last moment of validity, timezone-aware."""
+    def permissions(self) -> frozenset[Permission]:
+        """What the level grants; empty when the certificate was not valid, or was revoked, when it was looked at."""
         ...
 
 
@@ -69,20 +71,23 @@ def _refusal(permission: Permission, certificate: ActiveCertificate, now: dt.dat
     """Return the reason and the hint of a refusal, or None."""
     level = certificate.level
     here = f"this device says it is {now:%Y-%m-%d %H:%M} UTC"
+    not_before, not_after = certificate.certificate.not_valid_before_utc, certificate.certificate.not_valid_after_utc
     if level is None:
         return "the active certificate has no known level", _would_do(permission)
-    if now > certificate.not_after:
+    if now > not_after:
         return (
-            f"the active certificate expired on {certificate.not_after:%Y-%m-%d} ({here})",
+            f"the active certificate expired on {not_after:%Y-%m-%d} ({here})",
             "renew it with `meterlink certs renew`, or set this device's clock if it is wrong",
         )
-    if now < certificate.not_before:
+    if now < not_before:
         return (
-            f"the active certificate is valid from {certificate.not_before:%Y-%m-%d} on ({here})",
+            f"the active certificate is valid from {not_before:%Y-%m-%d} on ({here})",
             "set this device's clock if it is wrong",
         )
     if permission not in level.permissions:
         return f"the level {level.value} does not grant the permission to {permission.value}", _would_do(permission)
+    if permission not in certificate.permissions:
+        return "the active certificate is not valid any more", "see `meterlink certs list`"
     return None
 
 

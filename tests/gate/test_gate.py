@@ -4,6 +4,9 @@ import datetime as dt
 from dataclasses import dataclass
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from certs.levels import Level, Permission
 from meterlink.errors import NotPermitted
@@ -22,11 +25,28 @@ GRANTED = {
 }
 
 
+KEY = ec.generate_private_key(ec.SECP256R1())
+
+
+def validity(not_before: dt.datetime, not_after: dt.datetime) -> x509.Certificate:
+    """A certificate of which nothing matters but its dates."""
+    name = x509.Name([])
+    builder = x509.CertificateBuilder(name, name, KEY.public_key(), 1, not_before, not_after)
+    return builder.sign(KEY, hashes.SHA256())
+
+
+ALWAYS = validity(NOW - DAY, NOW + DAY)
+
+
 @dataclass(frozen=True)
 class Certificate:
     level: Level | None
-    not_before: dt.datetime = NOW - DAY
-    not_after: dt.datetime = NOW + DAY
+    certificate: x509.Certificate = ALWAYS
+    is_revoked: bool = False
+
+    @property
+    def permissions(self) -> frozenset[Permission]:
+        return frozenset() if self.level is None or self.is_revoked else self.level.permissions
 
 
 @pytest.mark.parametrize("level", Level)
@@ -60,10 +80,16 @@ def test_refusal_names_the_levels_that_would_do() -> None:
 def test_outside_its_validity_a_certificate_permits_nothing(
     not_before: dt.datetime, not_after: dt.datetime, word: str
 ) -> None:
-    decision = decide("read", Permission.READ, Certificate(Level.SERVICE, not_before, not_after), NOW)
+    decision = decide("read", Permission.READ, Certificate(Level.SERVICE, validity(not_before, not_after)), NOW)
     assert not decision.allowed
     assert word in decision.reason
     assert "2026-11-22 12:00 UTC" in decision.reason
+
+
+def test_a_revoked_certificate_permits_nothing() -> None:
+    decision = decide("read", Permission.READ, Certificate(Level.SERVICE, is_revoked=True), NOW)
+    assert not decision.allowed
+    assert "not valid any more" in decision.reason
 
 
 def test_allowed_decision_does_not_raise() -> None:
