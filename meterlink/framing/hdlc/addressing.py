@@ -1,0 +1,65 @@
+"""Which frames on the line are ours to take: not another station's, not our own come back as an echo.
+
+Optical heads and half-duplex converters give back what was sent. A frame carries both addresses, so an echo shows: its
+source is ours. Only where client and server have the same number the addresses cannot tell. Then the frames do: one
+that only our role sends proves that the line echoes, and from then on every frame of ours is expected once more.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+from typing import Final
+
+from .address import HdlcAddress
+from .control import FrameKind
+from .frame import HdlcFrame
+
+_KEPT: Final = 16
+"""Frames of ours that are remembered until their echo comes: two windows."""
+
+
+class Mine(enum.Enum):
+    """Whose a frame is."""
+
+    FOR_US = "for-us"
+    ECHO = "echo"
+    OTHERS = "address"
+
+
+class Addressing:
+    """Tells whose a frame is. ``sent_alone`` are the kinds that only our role sends."""
+
+    def __init__(self, own: HdlcAddress, peer: HdlcAddress, sent_alone: frozenset[FrameKind]) -> None:
+        self.own = own
+        self.peer = peer
+        self._sent_alone = sent_alone
+        self._same_number = own == peer
+        self._echoes = False
+        self._expected: deque[HdlcFrame] = deque(maxlen=_KEPT)
+
+    def note_sent(self, frame: HdlcFrame) -> None:
+        """Remember a frame of ours, where its echo could be taken for an answer."""
+        if self._same_number:
+            self._expected.append(frame)
+
+    def judge(self, frame: HdlcFrame) -> Mine:
+        """Return whose ``frame`` is."""
+        if self._is_echo(frame):
+            return Mine.ECHO
+        if frame.control.kind is FrameKind.UI:  # a push may come from any device, and go to all
+            for_us = self.own.answers_for(frame.destination) or frame.destination.is_broadcast
+        else:
+            for_us = self.own.answers_for(frame.destination) and frame.source.answers_for(self.peer)
+        return Mine.FOR_US if for_us else Mine.OTHERS
+
+    def _is_echo(self, frame: HdlcFrame) -> bool:
+        if not self._same_number:
+            return frame.source == self.own and frame.destination == self.peer
+        if frame.control.kind in self._sent_alone:
+            self._echoes = True
+        if not self._echoes or frame not in self._expected:
+            return False
+        while self._expected.popleft() != frame:
+            pass
+        return True
