@@ -1,1 +1,1 @@
-"""The COSEM application layer (IEC 62056-5-3, -6-2), without I/O."""
+"""The COSEM application layer without I/O: data, APDUs, associations, block transfer, interface classes."""
