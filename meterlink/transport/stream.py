@@ -60,7 +60,7 @@ class StreamTransport(Transport):
             self._buffer = ReceiveBuffer(self._limit, self._on_full)
         self._is_open = True
         try:
-            await self._open()
+            await self._bounded(self._open, None, "it did not open")
         except BaseException:  # cancellation, too, must not leave a half-open port behind
             await self.close()
             raise
