@@ -15,6 +15,7 @@ from typing import Final, Literal, Protocol
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
 from cryptography.x509.verification import Criticality, ExtensionPolicy, PolicyBuilder, Store, VerificationError
 
@@ -76,6 +77,11 @@ class CheckedCertificate:
     organization: str
     tag: str
     suite: int
+
+    @property
+    def id(self) -> str:
+        """SHA-256 of the certificate, in hex."""
+        return self.certificate.fingerprint(hashes.SHA256()).hex()
 
     @property
     def is_meter(self) -> bool:

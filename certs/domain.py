@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from certs import files, names, profile, revocation
 from certs.checking import CheckedCertificate, check, check_ca, is_signed_by, policies_of
-from certs.errors import ProfileError, StoreError
+from certs.errors import CertsError, ProfileError, StoreError
 from certs.levels import METER_POLICY, Level
 
 ENDING: Final = ".domain.json"
@@ -164,7 +164,7 @@ class TrustDomain:
         if len(text) > MAX_DOMAIN_SIZE:
             raise ProfileError("domain-format", "the domain file is too large", _HINT)
         try:
-            body = json.loads(text)
+            body = json.loads(text.decode("utf-8-sig") if isinstance(text, bytes) else text)
         except (ValueError, RecursionError) as error:
             raise ProfileError("domain-format", "this is not a domain file", _HINT) from error
         if not isinstance(body, dict) or body.get("format") != _FORMAT:
@@ -238,27 +238,35 @@ def default_domain() -> TrustDomain:
     return TrustDomain.load(Path(__file__).with_name("data") / f"default{ENDING}")
 
 
-def find_all(home: Path) -> tuple[TrustDomain, ...]:
-    """Return every known domain in search order: the user's ``home``, the site's config folder, the package.
+def load_known(home: Path) -> tuple[tuple[TrustDomain, ...], tuple[CertsError, ...]]:
+    """Return every known domain in search order, and what is wrong with files that could not be used.
 
-    A domain found twice (by its root) counts where it is found first. A file of the user or the site that cannot be
-    read raises :class:`ProfileError` or :class:`StoreError`: trust never falls back silently.
+    The order is the user's ``home``, the site's config folder, the package. A domain found twice (by its root) counts
+    where it is found first.
     """
     found: dict[str, TrustDomain] = {}
+    faults: list[CertsError] = []
     for path in _domain_files(home):
-        domain = TrustDomain.load(path)
+        try:
+            domain = TrustDomain.load(path)
+        except CertsError as error:
+            faults.append(StoreError("domain-damaged", f"{path.name}: {error.message}", "Join the domain again."))
+            continue
         found.setdefault(domain.id, domain)
     shipped = default_domain()
     found.setdefault(shipped.id, shipped)
-    return tuple(found.values())
+    return tuple(found.values()), tuple(faults)
 
 
 def find(name: str | None = None, *, home: Path) -> TrustDomain:
     """Return the domain called ``name``, or the first in search order.
 
-    Raises :class:`StoreError` ``no-such-domain``.
+    Raises :class:`StoreError` ``no-such-domain``, or ``domain-damaged`` when a file cannot be used: what is trusted
+    never changes silently.
     """
-    known = find_all(home)
+    known, faults = load_known(home)
+    if faults:
+        raise faults[0]
     for domain in known:
         if name is None or domain.name == name:
             return domain

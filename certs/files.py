@@ -30,7 +30,7 @@ def make_folder(path: Path) -> None:
         missing.append(at)
         at = at.parent
     for folder in reversed(missing):
-        with _explained(folder), contextlib.suppress(FileExistsError):
+        with explained(folder), contextlib.suppress(FileExistsError):
             folder.mkdir(mode=PRIVATE_FOLDER)
             sync_folder(folder.parent)
     if not path.is_dir():
@@ -43,7 +43,7 @@ def write(path: Path, data: bytes, *, mode: int = PRIVATE_FILE) -> None:
     Raises :class:`StoreError` ``file``.
     """
     temporary = temporary_beside(path)
-    with _explained(path):
+    with explained(path):
         try:
             write_new(temporary, data, mode=mode)
             temporary.replace(path)
@@ -67,7 +67,7 @@ def read(path: Path, limit: int) -> bytes:
 
     Raises :class:`StoreError` ``file`` when it cannot be read, ``file-too-large`` when it is larger.
     """
-    with _explained(path), path.open("rb") as stream:
+    with explained(path), path.open("rb") as stream:
         data = stream.read(limit + 1)
     if len(data) > limit:
         raise StoreError("file-too-large", f"{path} has more than {limit} bytes", "This cannot be the right file.")
@@ -91,7 +91,8 @@ def sync_folder(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def explained(path: Path) -> Iterator[None]:
+    """Turn ``OSError`` into :class:`StoreError` ``file`` or ``disk-full`` that names ``path``."""
     try:
         yield
     except OSError as error:

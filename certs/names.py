@@ -63,10 +63,11 @@ def file_name(organization: str, level: Level | str, tag: str, extension: str) -
     ``..`` nor a device name (``CON``) can come out. A file name is never read as data.
     """
     kind = level.value if isinstance(level, Level) else level
-    return f"{_part(organization)}_{_part(kind)}_{_part(tag)}.{extension}"
+    return f"{safe_part(organization)}_{safe_part(kind)}_{safe_part(tag)}.{extension}"
 
 
-def _part(text: str) -> str:
+def safe_part(text: str) -> str:
+    """Return ``text`` as a part of a file name: see :func:`file_name`. At most 64 bytes, never empty."""
     kept = "".join(
         character if character in " -" or unicodedata.category(character)[0] in "LMN" else "-"
         for character in unicodedata.normalize("NFC", text[: MAX_TAG * 4])

@@ -100,6 +100,16 @@ def note(text: str) -> None:
         click.echo(text, err=True)
 
 
+def warn(code: str, message: str, hint: str | None = None) -> None:
+    """Print a warning on stderr, as text or as one line of JSON. The command goes on."""
+    if wants_json():
+        click.echo(json.dumps({"warning": {"code": code, "message": message, "hint": hint}}), err=True)
+        return
+    click.echo(f"warning: {code}: {message}", err=True)
+    if hint:
+        click.echo(f"hint: {hint}", err=True)
+
+
 def confirm(question: str, *, yes: bool) -> None:
     """Ask a question that guards something. ``yes`` (the option ``--yes``) answers it.
 
