@@ -295,6 +295,9 @@ class Station:
         self.agreed = self._proposed.agreed_with(peer)
 
     def _send_frmr(self, frame: HdlcFrame, now: float) -> None:
+        self._close("frame-reject")
+        if not frame.control.poll:
+            return  # without the turn nothing can be said; the next poll gets DM
         unknown = frame.control.kind is FrameKind.OTHER
         in_sequence = self._outgoing.was_sent(frame.control.receive)
         information = REJECTION.build(
@@ -314,7 +317,6 @@ class Station:
             }
         )
         self._emit(FrameKind.FRMR, information=information)
-        self._close("frame-reject")
 
     def _acknowledge_release(self) -> None:
         self._emit(FrameKind.UA)
