@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from importlib import resources
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
@@ -16,7 +17,7 @@ from certs.checking import CheckedCertificate
 from certs.domain import TrustDomain, default_domain
 from certs.errors import ProfileError
 from certs.levels import METER_POLICY, Level
-from meterlink.errors import LocalProtocolError
+from meterlink.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -63,19 +64,39 @@ def issue_identity(
     return MeterIdentity(system_title, certificate, key, domain)
 
 
+def load_identity(pem: bytes, domain: TrustDomain) -> MeterIdentity:
+    """Return a meter's identity from its private key (PKCS#8, not encrypted) and certificate, both PEM in one file.
+
+    Raises :class:`~meterlink.errors.UsageError` when that is not what ``pem`` holds.
+    """
+    try:
+        key = serialization.load_pem_private_key(pem, None)
+        certificate = x509.load_pem_x509_certificate(pem)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise _no_identity("the file holds no private key or no certificate") from error
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or certificate.public_key() != key.public_key():
+        raise _no_identity("the certificate is not for the key in the file")
+    names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    try:
+        title = profile.parse_system_title(str(names[0].value) if names else "")
+    except ValueError as error:
+        raise _no_identity("the certificate names no system title") from error
+    return MeterIdentity(title, certificate, key, domain)
+
+
 def shipped_identity() -> MeterIdentity:
     """Return the identity of the simulated meter that comes with the package: a meter of the default domain.
 
     Its key is in the package for everybody to see, and its certificate says so; it proves that a meter is simulated.
     """
     pem = resources.files("hil").joinpath("data", "simulated-meter.pem").read_bytes()
-    key = serialization.load_pem_private_key(pem, None)
-    if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise LocalProtocolError("the simulated meter's key is not on a curve")
-    certificate = x509.load_pem_x509_certificate(pem)
-    common_name = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value
-    title = profile.parse_system_title(str(common_name))
-    return MeterIdentity(title, certificate, key, default_domain())
+    return load_identity(pem, default_domain())
+
+
+def _no_identity(what: str) -> UsageError:
+    return UsageError(
+        f"this is no meter's identity: {what}", hint="`meterlink authority issue-meter` makes one: key and certificate"
+    )
 
 
 def check_client(

@@ -49,8 +49,8 @@ class EventCode(enum.IntEnum):
 class Event:
     """One row: the meter's time, the code, a number whose meaning the code gives, and how often it happened.
 
-    The same event again within a quarter of an hour counts up and makes no new row, so that nobody can wash the log out by
-    repeating one thing.
+    The same security event again within a quarter of an hour counts up and makes no new row, so that nobody can wash
+    the log out by repeating one thing.
     """
 
     time: dt.datetime

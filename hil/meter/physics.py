@@ -134,6 +134,8 @@ class Metrology:
         self.hourly: deque[HourRecord] = deque(maxlen=_HOURLY_DAYS * 24)
         self.on_faults: Callable[[Fault, Fault, dt.datetime], None] | None = None
         """Called with the flags before and after, and the meter's time, whenever they change."""
+        self.on_hour: Callable[[HourRecord], None] | None = None
+        """Called with every row that the hourly memory stores."""
         self._clock = clock
         self._cycle = cycle
         self._installed_in = installed_in
@@ -161,6 +163,12 @@ class Metrology:
         self._change_faults(self._faults & ~fault, now)
         if not self._faults & TEMPERATURE_FAULTS:
             self._fault_hours = 0.0
+
+    def acknowledge(self, now: float) -> None:
+        """Clear the flag of a long temperature fault that is over; a fault that is still there keeps its flags."""
+        self.advance(now)
+        if not self._faults & TEMPERATURE_FAULTS:
+            self._change_faults(self._faults & ~Fault.LONG_TEMPERATURE_FAULT, now)
 
     def reset_maxima(self, now: float) -> None:
         """Forget the maxima and start a new averaging period."""
@@ -242,7 +250,10 @@ class Metrology:
         forward, self._hour = hour > self._hour, hour
         if forward:  # a clock set back must not store an hour twice
             live, totals = self.live, self.totals
-            self.hourly.append(HourRecord(hour, totals.energy, totals.volume, live.flow, live.ret, self._faults))
+            record = HourRecord(hour, totals.energy, totals.volume, live.flow, live.ret, self._faults)
+            self.hourly.append(record)
+            if self.on_hour is not None:
+                self.on_hour(record)
 
 
 @dataclass(slots=True)
