@@ -20,8 +20,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import os
-import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -36,9 +35,9 @@ from certs.domain import ENDING, TrustDomain
 from certs.entries import Credential, Entry, Notice, Status
 from certs.errors import KeyStoreError, ProfileError, StoreError
 from certs.keys import AskPassphrase, Passphrases, Protection
-from certs.locking import locked
 from certs.records import CertificateRecord, RequestRecord, StoredKey
 from certs.snapshot import Held, Snapshot
+from certs.storage import Storage
 
 HOME_VARIABLE: Final = "METERLINK_HOME"
 
@@ -47,13 +46,6 @@ _T = TypeVar("_T")
 
 _MIN_PREFIX: Final = 4
 _CLOCK_STEP: Final = dt.timedelta(hours=1)
-_FOLDERS: Final = (
-    snapshot.CERTIFICATES,
-    snapshot.REQUESTS,
-    snapshot.DOMAINS,
-    snapshot.CRLS,
-    snapshot.REMOVED,
-)
 
 
 def default_home() -> Path:
@@ -67,6 +59,7 @@ class Store:
 
     def __init__(self, home: Path, now: Callable[[], dt.datetime], passphrases: Passphrases) -> None:
         self.home = home
+        self._storage = Storage(home)
         self._now = now
         self.passphrases = passphrases
         self._unlocked: dict[str, ec.EllipticCurvePrivateKey] = {}
@@ -145,17 +138,17 @@ class Store:
 
     def activate(self, name: str) -> Entry:
         """Make a certificate the active one. Raises :class:`~certs.errors.ProfileError` unless it is valid now."""
-        with self._writing():
+        with self._storage.writing():
             seen = self.look()
             held = _pick(name, seen.held, "certificate")
             if held.fault is not None:
                 raise held.fault
-            self._point(held.id)
+            self._storage.point(snapshot.ACTIVE, held.id)
         return self.find(held.id)
 
     def add_request(self, record: RequestRecord) -> None:
         """Keep a request and its key."""
-        with self._writing():
+        with self._storage.writing():
             records.write_record(self.home / snapshot.REQUESTS, record)
 
     def add_certificate(self, checked: CheckedCertificate, domain: TrustDomain) -> bool:
@@ -163,17 +156,17 @@ class Store:
 
         Raises :class:`KeyStoreError` ``no-private-key``, naming the pending requests.
         """
-        with self._writing():
+        with self._storage.writing():
             seen = self.look()
             key = self._key_for(checked, seen)
             record = CertificateRecord(checked.certificate, checked.chain, key, domain.id, self._now())
             is_new = self._keep(record, seen)
-            self._discard(self.home / snapshot.REQUESTS / records.key_id(record.public_key))
+            self._storage.discard(self.home / snapshot.REQUESTS / records.key_id(record.public_key))
         return is_new
 
     def add_record(self, record: CertificateRecord) -> bool:
         """Keep a certificate together with its key, as from a backup; tell whether it is new."""
-        with self._writing():
+        with self._storage.writing():
             return self._keep(record, self.look())
 
     def _keep(self, record: CertificateRecord, seen: Snapshot) -> bool:
@@ -181,7 +174,9 @@ class Store:
             return False
         folder = self.home / snapshot.CERTIFICATES
         if (folder / record.id).exists():
-            self._set_aside(folder / record.id)  # one that cannot be read, or it would be among those held
+            self._storage.set_aside(
+                folder / record.id, self._now()
+            )  # one that cannot be read, or it would be among those held
         records.write_record(folder, record)
         return True
 
@@ -190,15 +185,15 @@ class Store:
 
         Raises :class:`StoreError` ``consumer-stays`` for the Consumer certificate in force, else as :meth:`get`.
         """
-        with self._writing():
+        with self._storage.writing():
             seen = self.look()
             folder = self._folder_of(name)
             held = next((held for held in seen.held if held.id == folder.name), None)
             if held is not None and held.is_own_consumer:
                 raise StoreError("consumer-stays", "the Consumer certificate is always there", "Nothing was changed.")
-            target = self._set_aside(folder)
+            target = self._storage.set_aside(folder, self._now())
             if held is not None:  # a request for the same key that a kill left behind must not come to light again
-                self._discard(self.home / snapshot.REQUESTS / records.key_id(held.record.public_key))
+                self._storage.discard(self.home / snapshot.REQUESTS / records.key_id(held.record.public_key))
             if seen.pointer == folder.name:
                 self._point_at_consumer()
         self._unlocked.pop(folder.name, None)
@@ -209,10 +204,10 @@ class Store:
 
         Where a Consumer certificate is active, that of the new domain becomes active.
         """
-        with self._writing():
+        with self._storage.writing():
             target = self.home / snapshot.DOMAINS / _domain_file(domain)
             domain.save(target)
-            files.write(self.home / snapshot.PREFERRED, f"{domain.id}\n".encode())
+            self._storage.point(snapshot.PREFERRED, domain.id)
             chosen = self.look().chosen
             if chosen is None or chosen.is_own_consumer:
                 self._point_at_consumer()
@@ -224,7 +219,7 @@ class Store:
         If the active certificate is among them, Consumer becomes active. An older list than the one that is here
         changes nothing. Raises :class:`~certs.errors.ProfileError` ``crl-signature`` when no known CA signed it.
         """
-        with self._writing():
+        with self._storage.writing():
             issuer = _issuer_of(crl, self.look().domains)
             target = self.home / snapshot.CRLS / f"{records.certificate_id(issuer)}.crl"
             known = [old for old in self.look().crls if revocation.is_signed_by(old, issuer)]
@@ -321,58 +316,20 @@ class Store:
 
     # --- writing ---
 
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        for name in _FOLDERS:
-            files.make_folder(self.home / name)
-        with locked(self.home / "lock"):
-            self._sweep()
-            yield
-
-    def _sweep(self) -> None:
-        """Delete what a killed writer left. The lock is held, so nobody is still writing it."""
-        for folder in (self.home, *(self.home / name for name in _FOLDERS)):
-            for path in folder.glob(f"{files.TEMPORARY}*"):
-                if path.is_dir():
-                    shutil.rmtree(path, ignore_errors=True)
-                else:
-                    path.unlink(missing_ok=True)
-
-    def _set_aside(self, folder: Path) -> Path:
-        target = self.home / snapshot.REMOVED / f"{self._now():%Y%m%dT%H%M%S%fZ}-{folder.name}"
-        with files.explained(target):
-            folder.rename(target)
-            files.sync_folder(target.parent)
-            files.sync_folder(folder.parent)
-        return target
-
-    def _discard(self, folder: Path) -> None:
-        """Delete a folder so that it is there whole or not at all."""
-        if not folder.exists():
-            return
-        doomed = files.temporary_beside(folder)
-        with files.explained(folder):
-            folder.rename(doomed)
-            files.sync_folder(folder.parent)
-        shutil.rmtree(doomed, ignore_errors=True)
-
-    def _point(self, name: str) -> None:
-        files.write(self.home / snapshot.ACTIVE, f"{name}\n".encode())
-
     def _point_at_consumer(self) -> None:
         """Make the Consumer of the chosen (or preferred) domain the active certificate, issuing it if need be."""
         seen = self.look()
         domain = seen.chosen.domain if seen.chosen is not None and not seen.chosen.is_own_consumer else seen.preferred
         own = seen.consumer_of(domain)
         if own is None or own.domain.id != domain.id:
-            self._point(self._issue_consumer(domain, None))
+            self._storage.point(snapshot.ACTIVE, self._issue_consumer(domain, None))
         else:
-            self._point(own.id)
+            self._storage.point(snapshot.ACTIVE, own.id)
 
     def _ensure_consumer(self) -> None:
         if self._consumer_is_fresh(self.look()):
             return
-        with self._writing():
+        with self._storage.writing():
             seen = self.look()
             if self._consumer_is_fresh(seen):
                 return
@@ -381,11 +338,11 @@ class Store:
                 old = None
             new = self._issue_consumer(seen.preferred, old)
             if old is not None and seen.pointer == old.id:
-                self._point(new)
+                self._storage.point(snapshot.ACTIVE, new)
             if old is not None:
-                self._discard(self.home / snapshot.CERTIFICATES / old.id)
+                self._storage.discard(self.home / snapshot.CERTIFICATES / old.id)
             if seen.pointer is None:
-                self._point(new)
+                self._storage.point(snapshot.ACTIVE, new)
 
     def _consumer_is_fresh(self, seen: Snapshot) -> bool:
         own = seen.consumer_of(seen.preferred)

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import click
 
-from certs import camera, importing, payload, requesting
-from certs.cli import output, views
+from certs import backup, camera, importing, payload, requesting
+from certs.cli import asking, output, views
 from certs.cli.output import UsageFault, emit, json_option
 from certs.entries import Entry, Notice
 from certs.importing import CrlFound, ImportResult, Item
@@ -42,7 +42,7 @@ def certs() -> None:
 @json_option
 def list_command() -> None:
     """List the certificates and the pending requests."""
-    store = open_store()
+    store = asking.open_store()
     entries = store.entries()
     tell(store.notices())
     emit([entry.as_json() for entry in entries], lambda: views.entry_table(entries))
@@ -53,7 +53,7 @@ def list_command() -> None:
 @json_option
 def show_command(name: str) -> None:
     """Show one certificate or pending request."""
-    store = open_store()
+    store = asking.open_store()
     entry = store.find(name)
     tell(store.notices())
     emit(entry.details(), views.entry_text(entry))
@@ -70,7 +70,7 @@ def scan_command(images: tuple[str, ...], text: str | None, camera_number: int |
     IMAGE is a picture or a PDF file, or - for standard input.
     """
     items = _read_items(images, text, camera_number)
-    store = open_store()
+    store = asking.open_store()
     shown = [_scanned(store, item) for item in items]
     tell(store.notices())
     bodies = [body for body, _ in shown]
@@ -89,7 +89,7 @@ def request_command(
     """Create a certificate signing request for a token, and send it."""
     if (again is None) == (token is None):
         raise UsageFault("usage", "give a token, or a pending request", "--token IMAGE --tag TAG, or --again ID")
-    store = open_store()
+    store = asking.open_store()
     if token is None:
         record = requesting.pending_request(store, again or "")
     else:
@@ -106,7 +106,7 @@ def request_command(
 def import_command(files: tuple[str, ...], text: str | None, activate: bool | None) -> None:
     """Import certificates from JPEG, PNG, PDF, PEM, DER or PKCS#7 files. They are active by default."""
     items = _read_items(files, text, None)
-    store = open_store()
+    store = asking.open_store()
     results = [_ask_activation(store, result) for result in importing.import_items(store, items, activate=activate)]
     tell(store.notices())
     emit([result.as_json() for result in results], "\n\n".join(views.import_text(result) for result in results))
@@ -117,7 +117,7 @@ def import_command(files: tuple[str, ...], text: str | None, activate: bool | No
 @json_option
 def activate_command(name: str) -> None:
     """Make a certificate the active one."""
-    entry = open_store().activate(name)
+    entry = asking.open_store().activate(name)
     emit(entry.as_json(), f"Active: {views.line(entry)}")
 
 
@@ -127,7 +127,7 @@ def activate_command(name: str) -> None:
 @json_option
 def remove_command(name: str, yes: bool) -> None:
     """Remove a certificate or a pending request. It is kept aside with its key."""
-    store = open_store()
+    store = asking.open_store()
     label = store.label(name)
     output.confirm(f"Remove {label}?", yes=yes)
     place = store.remove(name)
@@ -145,7 +145,7 @@ def remove_command(name: str, yes: bool) -> None:
 @json_option
 def renew_command(name: str, tag: str | None, send: str, out: Path, plain_key: bool) -> None:
     """Ask for a new certificate with a new key before one ends. No token is needed."""
-    store = open_store()
+    store = asking.open_store()
     _send(store, requesting.create_renewal(store, name, tag=tag, plain=plain_key), out, send)
 
 
@@ -163,7 +163,7 @@ def join_command(file: str | None, text: str | None, yes: bool) -> None:
     if not isinstance(item, DomainPayload):
         raise importing.wrong_kind(item, "a trust domain")
     domain = item.domain
-    store = open_store()
+    store = asking.open_store()
     if any(known.name == domain.name and known.id != domain.id for known in store.domains()):
         output.confirm(f"Another domain is called {domain.name}, too. Join this one?", yes=yes)
     store.join(domain)
@@ -178,7 +178,7 @@ def revoked_command(file: str) -> None:
     (item, *_) = _read_items((file,), None, None)
     if not isinstance(item, CrlFound):
         raise importing.wrong_kind(item, "a revocation list")
-    store = open_store()
+    store = asking.open_store()
     before = store.look().pointer
     hit = store.add_crl(item.crl)
     active = _active(store)
@@ -188,20 +188,41 @@ def revoked_command(file: str) -> None:
     emit({"revoked": [entry.id for entry in hit], "active": active.id}, "\n".join(lines))
 
 
-def open_store() -> Store:
-    """Open the user's store. In a terminal its passphrase is asked for when it is needed."""
-    return Store.open(ask=_ask_passphrase if output.interactive() else None)
+@certs.command("backup")
+@click.argument("file", type=click.Path(path_type=Path), metavar="FILE")
+@click.option("--yes", is_flag=True, help="Write over a file that is there.")
+@json_option
+def backup_command(file: Path, yes: bool) -> None:
+    """Write certificates, requests, keys and domains to a file sealed under a passphrase.
+
+    The passphrase is asked for, or taken from METERLINK_BACKUP_PASSPHRASE.
+    """
+    if file.exists():
+        output.confirm(f"Write over {file}?", yes=yes)
+    store = asking.open_store()
+    count = backup.save(store, file, asking.backup_passphrase(new=True))
+    emit({"file": str(file), "keys": count}, f"Backup with {count} keys: {file}")
+
+
+@certs.command("restore")
+@click.argument("file", type=click.Path(path_type=Path), metavar="FILE")
+@click.option("--plain-key", is_flag=True, help="Protect the keys by file permissions alone.")
+@json_option
+def restore_command(file: Path, plain_key: bool) -> None:
+    """Bring back what a backup holds and this device does not. Choose among them with 'certs activate'."""
+    store = asking.open_store()
+    done = backup.restore(store, file, asking.backup_passphrase(new=False), plain=plain_key)
+    tell(store.notices())
+    emit(
+        {"certificates": done.certificates, "requests": done.requests, "domains": done.domains},
+        f"Restored: {done.certificates} certificates, {done.requests} requests, {done.domains} domains",
+    )
 
 
 def tell(notices: Iterable[Notice]) -> None:
     """Print what the user should know beside the result."""
     for notice in notices:
         output.warn(notice.code, notice.message, notice.hint)
-
-
-def _ask_passphrase(new: bool) -> str:
-    text = "New passphrase for the keys on this device" if new else "Passphrase of the keys on this device"
-    return str(click.prompt(text, hide_input=True, confirmation_prompt=new, err=True))
 
 
 def _ask_tag(store: Store, token_text: str) -> str:
