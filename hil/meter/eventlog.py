@@ -26,6 +26,7 @@ class EventCode(enum.IntEnum):
     TEST_MODE_OFF = 8
     SEALED = 9
     UNSEALED = 10
+    FIRMWARE_ACTIVATED = 11
     FAULT_SET = 16
     """Detail: the error flags that came, as bits."""
     FAULT_CLEARED = 17

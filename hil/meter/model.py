@@ -16,6 +16,7 @@ from hil.meter.eventlog import EventLog
 from hil.meter.objects.association import sap_assignment
 from hil.meter.objects.base import EVERYBODY, Context, CosemObject, Refusal
 from hil.meter.objects.clock import ClockObject
+from hil.meter.objects.image import ImageTransfer
 from hil.meter.objects.measured import (
     CELSIUS,
     CUBIC_METRE,
@@ -96,18 +97,19 @@ def build_model(meter: HeatMeter) -> ObjectModel:
             *settings.objects(),
             _load_profile(meter),
             *_logs(meter),
+            ImageTransfer(meter),
         ]
     )
 
 
 def _identity(meter: HeatMeter) -> list[CosemObject]:
     device_name, serial = octet_string(meter.device_name), visible_string(meter.serial_number)
-    model, firmware = visible_string(meter.model), visible_string(meter.firmware)
+    model = visible_string(meter.model)
     return [
         data_object("0-0:42.0.0", lambda _: device_name, read=EVERYBODY),
         data_object("0-0:96.1.0", lambda _: serial),
         data_object("0-0:96.1.4", lambda _: model),
-        data_object("6-0:0.2.0", lambda _: firmware),
+        data_object("6-0:0.2.0", lambda _: visible_string(meter.firmware)),
     ]
 
 

@@ -10,10 +10,11 @@ from hil.meter.device import HeatMeter, MeterOptions
 from hil.meter.eventlog import EventCode
 from hil.meter.model import LOAD_PROFILE, build_model
 from hil.meter.objects.base import Context, Refusal
+from hil.meter.objects.image import BLOCK_SIZE, build_image
 from hil.meter.physics import Fault
 from hil.meter.plant import Conditions, SteadyPlant
 from meterlink.cosem import axdr
-from meterlink.cosem.data import boolean, date_time_octets, octet_string, u8, u16, visible_string
+from meterlink.cosem.data import boolean, date_time_octets, octet_string, structure, u8, u16, u32, visible_string
 from meterlink.cosem.dates import CosemDate, CosemDateTime
 from meterlink.cosem.names import CLOCK, CaptureObject, EntrySelection, RangeSelection
 from meterlink.cosem.objects.classes import INTERFACE_CLASSES
@@ -274,3 +275,39 @@ def test_objects_that_are_not_there_are_told_apart():
     assert refused(get, model, 1, "6-0:1.0.0") is DataAccessResult.OBJECT_CLASS_INCONSISTENT
     assert refused(get, model, 3, "6-0:1.0.0", 9) is DataAccessResult.OBJECT_UNDEFINED
     assert refused(call, model, 3, "6-0:1.0.0", None, Level.SERVICE, 7) is DataAccessResult.OBJECT_UNDEFINED
+
+
+def test_an_image_goes_over_in_any_order_and_shows_its_version_after_activation():
+    _, model = make()
+    image = build_image("2.00", bytes(range(256)) * 3)
+    name, level = "0-0:44.0.0", Level.COMMISSIONING
+    assert (
+        refused(call, model, 18, name, structure(octet_string(b"fw"), u32(9)), Level.CONSUMER)
+        is DataAccessResult.READ_WRITE_DENIED
+    )
+    call(model, 18, name, structure(octet_string(b"fw"), u32(len(image))), level)
+    blocks = [image[at : at + BLOCK_SIZE] for at in range(0, len(image), BLOCK_SIZE)]
+    for number in (1, 0, 3):
+        call(model, 18, name, structure(u32(number), octet_string(blocks[number])), level, 2)
+    assert get(model, 18, name, 3).value == "1101"
+    assert get(model, 18, name, 4).value == 2
+    refused(call, model, 18, name, None, level, 3)  # a block is missing
+    refused(call, model, 18, name, structure(u32(2), octet_string(b"short")), level, 2)
+    call(model, 18, name, structure(u32(2), octet_string(blocks[2])), level, 2)
+    refused(call, model, 18, name, None, level, 4)  # not verified yet
+    call(model, 18, name, None, level, 3)
+    assert len(get(model, 18, name, 7).as_items()) == 1
+    call(model, 18, name, None, level, 4)
+    assert get(model, 1, "6-0:0.2.0").value == "2.00"
+
+
+def test_an_altered_image_is_not_activated():
+    _, model = make()
+    image = bytearray(build_image("6.66", b"x" * 50))
+    image[20] ^= 1
+    name, level = "0-0:44.0.0", Level.SERVICE
+    call(model, 18, name, structure(octet_string(b"fw"), u32(len(image))), level)
+    call(model, 18, name, structure(u32(0), octet_string(bytes(image))), level, 2)
+    refused(call, model, 18, name, None, level, 3)
+    refused(call, model, 18, name, None, level, 4)
+    assert get(model, 1, "6-0:0.2.0").value == "1.04"

@@ -157,3 +157,10 @@ def _types_checked() -> Iterator[None]:
 def constant(value: Data, read: Right = Permission.READ) -> Attribute:
     """Return an attribute that never changes."""
     return Attribute(lambda _: value, read=read)
+
+
+def given(argument: Data | None) -> Data:
+    """Return a method's argument. Raises :class:`Refusal` when there is none."""
+    if argument is None:
+        raise Refusal(DataAccessResult.TYPE_UNMATCHED)
+    return argument

@@ -11,7 +11,7 @@ from certs.errors import ProfileError
 from certs.levels import Permission
 from hil.meter.device import HeatMeter
 from hil.meter.keystore import KeyStore
-from hil.meter.objects.base import Attribute, Context, CosemObject, Method, Refusal
+from hil.meter.objects.base import Attribute, Context, CosemObject, Method, Refusal, given
 from hil.trust import MeterIdentity
 from meterlink.cosem.data import Data, array, enum_, octet_string, structure
 from meterlink.cosem.results import DataAccessResult
@@ -57,13 +57,13 @@ class SecuritySetup(CosemObject):
 
     def _import(self, context: Context, argument: Data | None) -> None:
         try:
-            self._keys.import_certificate(_given(argument).as_bytes(), self._meter.security_time(context.now))
+            self._keys.import_certificate(given(argument).as_bytes(), self._meter.security_time(context.now))
         except ProfileError:
             raise Refusal(DataAccessResult.OTHER_REASON) from None
 
     def _export(self, _: Context, argument: Data | None) -> Data:
         identity = self._keys.identity
-        kind, wanted = _given(argument).as_structure(2)
+        kind, wanted = given(argument).as_structure(2)
         if kind.as_int() == _BY_ENTITY:
             entity, purpose, title = wanted.as_structure(3)
             found = (entity.as_int(), purpose.as_int()) == (_ENTITY_SERVER, _TYPE_SIGNATURE)
@@ -79,14 +79,8 @@ class SecuritySetup(CosemObject):
         return octet_string(identity.certificate_der)
 
 
-def _given(argument: Data | None) -> Data:
-    if argument is None:
-        raise Refusal(DataAccessResult.TYPE_UNMATCHED)
-    return argument
-
-
 def _signature_key(argument: Data | None) -> None:
-    if _given(argument).as_int() != _TYPE_SIGNATURE:
+    if given(argument).as_int() != _TYPE_SIGNATURE:
         raise Refusal(DataAccessResult.OTHER_REASON)  # this meter has no certificates of other kinds
 
 
