@@ -1,1 +1,24 @@
-"""M-Bus application records (EN 13757-3)."""
+"""M-Bus application records (EN 13757-3).
+
+:func:`decode_telegram` reads the data of a long frame. Its records carry exact numbers, the header they came with and,
+where something is wrong, a note; nothing that a meter sent is dropped.
+"""
+
+from .compact import FormatStore
+from .header import Function, RecordHeader
+from .quantity import Kind
+from .record import Record, Records, read_records
+from .telegram import Identity, Telegram, decode_telegram
+
+__all__ = [
+    "FormatStore",
+    "Function",
+    "Identity",
+    "Kind",
+    "Record",
+    "RecordHeader",
+    "Records",
+    "Telegram",
+    "decode_telegram",
+    "read_records",
+]
