@@ -300,16 +300,24 @@ class BumbleClient(BaseBleakClient):
         def deliver(value: bytes) -> None:
             callback(bytearray(value))
 
+        await self._perform(lambda: subscribe(self._peer.gatt_client, characteristic.obj, deliver))
         self._callbacks[characteristic.handle] = deliver
-        prefer_notify = "notify" in characteristic.properties
-        await self._perform(
-            lambda: self._peer.gatt_client.subscribe(characteristic.obj, deliver, prefer_notify=prefer_notify)
-        )
 
     async def stop_notify(self, characteristic: BleakGATTCharacteristic) -> None:
         """Unsubscribe."""
         deliver = self._callbacks.pop(characteristic.handle, None)
         await self._perform(lambda: self._peer.gatt_client.unsubscribe(characteristic.obj, deliver))
+
+
+async def subscribe(client: Any, characteristic: Any, deliver: Callable[[bytes], None]) -> None:
+    """Subscribe to a bumble characteristic: to notifications, or to indications where there are no notifications."""
+    try:
+        await client.subscribe(characteristic, deliver)
+    except BaseException:
+        # bumble keeps the subscriber of a subscription that was refused, and would call it twice after the next try.
+        for table in (client.notification_subscribers, client.indication_subscribers):
+            table.get(characteristic.handle, set()).discard(deliver)
+        raise
 
 
 def _look_at(task: asyncio.Future[Any]) -> None:

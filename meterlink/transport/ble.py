@@ -51,6 +51,7 @@ _abandoned: set[asyncio.Task[Any]] = set()
 class BleSettings:
     """How to find and use a meter. Times are in seconds.
 
+    ``settle`` is how long to look for a second meter that may be meant.
     ``service`` None takes the first of the known ones that the meter has. ``pair`` pairs before anything else;
     without it a meter that demands pairing is paired with when there is somebody to ask for the passkey.
     """
@@ -58,6 +59,7 @@ class BleSettings:
     service: GattService | None = None
     write: WriteKind = "auto"
     scan_timeout: float = 10.0
+    settle: float = 1.5
     connect_timeout: float = 20.0
     pair: bool = False
 
@@ -94,7 +96,9 @@ class BleTransport(StreamTransport):
     async def _open(self) -> None:
         async with radio_lock():
             wanted = self._target if self._meter is None else self._meter.address
-            self._meter = await find_meter(wanted, self._settings.service, self._radio, self._settings.scan_timeout)
+            self._meter = await find_meter(
+                wanted, self._settings.service, self._radio, self._settings.scan_timeout, self._settings.settle
+            )
             client = await self._connect(self._meter)
         name = self._meter.name or self._meter.address
         if self._settings.pair:

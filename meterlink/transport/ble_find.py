@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
 from typing import Final
 
 from ..errors import LinkUnavailable
 from .ble_scan import Sighting, listen
 from .gatt_services import GattService
 from .radio import BleRadio
-
-SETTLE: Final = 1.5
-"""Seconds to go on listening after the first candidate, where a second one would matter."""
 
 _ADDRESS: Final = re.compile(
     r"[0-9a-f]{2}([:-])(?:[0-9a-f]{2}\1){4}[0-9a-f]{2}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE
@@ -25,20 +21,28 @@ def is_address(target: str) -> bool:
     return _ADDRESS.fullmatch(target) is not None
 
 
-async def find_meter(target: str, service: GattService | None, radio: BleRadio, timeout: float) -> Sighting:
+async def find_meter(
+    target: str, service: GattService | None, radio: BleRadio, timeout: float, settle: float
+) -> Sighting:
     """Listen until the meter is heard.
 
     ``target`` is an address, a name, or a part of a name such as the serial number. Empty, it means the strongest
-    device that advertises ``service``, or any known byte pipe where that is None. Raises LinkUnavailable
+    device that advertises ``service``, or any known byte pipe where that is None. ``settle`` is how long to go on
+    listening after the first candidate, where a second one would matter; times are in seconds. Raises LinkUnavailable
     ``meter-not-found`` and ``meter-ambiguous``.
     """
     candidates: dict[str, Sighting] = {}
     async with listen(radio) as sightings:
         try:
             async with asyncio.timeout(timeout) as deadline:
-                exact = await _collect(sightings, target.casefold(), service, candidates, deadline)
-                if exact is not None:
-                    return exact
+                async for candidate in sightings:
+                    if not _is_wanted(candidate, target.casefold(), service):
+                        continue
+                    if target and target.casefold() in (candidate.name.casefold(), candidate.address.casefold()):
+                        return candidate
+                    if not candidates:
+                        _shorten(deadline, settle)
+                    candidates[candidate.address] = candidate
         except TimeoutError:
             pass
     if not candidates:
@@ -53,32 +57,17 @@ async def find_meter(target: str, service: GattService | None, radio: BleRadio, 
     return max(candidates.values(), key=lambda sighting: sighting.rssi)
 
 
-async def _collect(
-    sightings: AsyncIterator[Sighting],
-    target: str,
-    service: GattService | None,
-    candidates: dict[str, Sighting],
-    deadline: asyncio.Timeout,
-) -> Sighting | None:
-    """Return the device that is meant beyond doubt; note the ones that may be, and end soon after the first."""
-    loop = asyncio.get_running_loop()
-    by_address = is_address(target)
-    async for sighting in sightings:
-        if target and target == (sighting.address if by_address else sighting.name).casefold():
-            return sighting
-        if by_address or not _may_be(sighting, target, service):
-            continue
-        if not candidates:
-            settled, end = loop.time() + SETTLE, deadline.when()
-            deadline.reschedule(settled if end is None else min(settled, end))
-        candidates[sighting.address] = sighting
-    return None
-
-
-def _may_be(sighting: Sighting, target: str, service: GattService | None) -> bool:
+def _is_wanted(sighting: Sighting, target: str, service: GattService | None) -> bool:
+    if is_address(target):
+        return target == sighting.address.casefold()
     if target:
         return target in sighting.name.casefold()
     return bool(sighting.services) if service is None else service in sighting.services
+
+
+def _shorten(deadline: asyncio.Timeout, settle: float) -> None:
+    end, settled = deadline.when(), asyncio.get_running_loop().time() + settle
+    deadline.reschedule(settled if end is None else min(settled, end))
 
 
 def _not_found(target: str, timeout: float) -> LinkUnavailable:

@@ -29,8 +29,9 @@ BUSY_WAIT: Final = 0.01
 """Seconds until a write is tried again that BlueZ refused because of one that was cancelled but is still under way."""
 
 WriteKind = Literal["auto", "request", "command"]
-LINK_FAILURES: Final = (BleakError, OSError, EOFError)
-"""What bleak raises when an operation fails; EOFError comes from the message bus."""
+LINK_FAILURES: Final = (BleakError, OSError, EOFError, AssertionError)
+"""What bleak raises when an operation fails. EOFError comes from the message bus; AssertionError where its BlueZ
+backend finds the link gone in the middle of something."""
 
 
 class GattPipe:
