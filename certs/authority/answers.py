@@ -101,20 +101,22 @@ def write_answer(issued: IssuedCertificate, domain: TrustDomain, out: Path) -> W
     return Written(code, _write_beside(code.with_suffix(".eml"), mail.to_eml()))
 
 
-def write_meter(credential: MeterCredential, out: Path) -> tuple[Path, ...]:
-    """Write a meter's certificate with its CA, and the key if the authority made it, as PEM files."""
+def write_meter(credential: MeterCredential, out: Path) -> Path:
+    """Write ``meter-TITLE.pem``: the key if the authority made it, the certificate, its CA. Raises :class:`StoreError`.
+
+    The key is plain, because a meter takes it plain; the file is its owner's alone.
+    """
     files.make_folder(out)
-    title = system_title_text(credential.issued.system_title)
-    chain = (credential.issued.certificate, *credential.issued.chain)
-    pem = b"".join(certificate.public_bytes(serialization.Encoding.PEM) for certificate in chain)
-    written = [_write_beside(out / f"meter-{title}.pem", pem)]
+    parts = []
     if credential.private_key is not None:
-        # Plain, because a meter takes its key plain; the file is its owner's alone.
-        key = credential.private_key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        parts.append(
+            credential.private_key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
         )
-        written.append(_write_beside(out / f"meter-{title}.key.pem", key))
-    return tuple(written)
+    chain = (credential.issued.certificate, *credential.issued.chain)
+    parts += [certificate.public_bytes(serialization.Encoding.PEM) for certificate in chain]
+    return _write_beside(out / f"meter-{system_title_text(credential.issued.system_title)}.pem", b"".join(parts))
 
 
 def write_domain_code(domain: TrustDomain, path: Path) -> bool:

@@ -51,7 +51,7 @@ def default_home() -> Path:
 
 
 def safe_name(domain: str) -> str:
-    """Return a domain's name as part of a file name."""
+    """Return a domain's name as part of a file name: letters, digits, blanks and dashes."""
     kept = "".join(mark if mark in " -" or unicodedata.category(mark)[0] in "LN" else "-" for mark in domain)
     return re.sub(r"[ -]{2,}", "-", kept).strip(" -") or "domain"
 
@@ -78,9 +78,7 @@ class Home:
 
     @classmethod
     def create(cls, path: Path, made: NewDomain, secret: Secret, *, ledger_url: str | None) -> Home:
-        """Make the folder, whole or not at all. Raises :class:`AuthorityError` ``authority-exists``, ``ledger-url``."""
-        if path.exists() and any(path.iterdir()):
-            raise AuthorityError("authority-exists", f"{path} is not empty", "Choose another folder (--home).")
+        """Make the folder, whole or not at all. Raises :class:`AuthorityError` ``ledger-url``."""
         if ledger_url is not None:
             ledgers.check_url(ledger_url)
         files.make_folder(path.parent)
@@ -138,14 +136,24 @@ def key_id(ca: x509.Certificate) -> str:
     return ca.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest.hex()
 
 
-def write_root_key(path: Path, key: ec.EllipticCurvePrivateKey, passphrase: str) -> None:
-    """Seal the root's key into a file of its own. Raises :class:`AuthorityError` ``authority-exists``."""
-    try:
-        files.write_new(path, keys.protect(key, Protection.PASSPHRASE, passphrase))
-    except FileExistsError:
-        raise AuthorityError("authority-exists", f"{path} exists already", "Choose another file.") from None
-    except OSError as error:
-        raise AuthorityError("file", f"{path}: {error.strerror}", "Choose another place.") from error
+def root_key_name(domain: str) -> str:
+    """Return what the file with the root's key is called."""
+    return f"{safe_name(domain)}.root-key"
+
+
+def check_vacant(path: Path, root_key: Path) -> None:
+    """Check that nothing stands where a new authority is to be. Raises :class:`AuthorityError` ``authority-exists``."""
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        hint = f"Choose another folder with {HOME_VARIABLE}."
+        raise AuthorityError("authority-exists", f"{path} is there already", hint)
+    if root_key.exists() or not (root_key.parent.is_dir() or root_key.parent == path):
+        message = f"the root's key cannot be written to {root_key}: it exists, or its folder does not"
+        raise AuthorityError("authority-exists", message, "Choose another file.")
+
+
+def seal_root_key(key: ec.EllipticCurvePrivateKey, passphrase: str) -> bytes:
+    """Return the content of the file with the root's key."""
+    return keys.protect(key, Protection.PASSPHRASE, passphrase)
 
 
 def read_root_key(path: Path, passphrase: str, root: x509.Certificate) -> ec.EllipticCurvePrivateKey:

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from certs import names, profile, token
+from certs import files, names, profile, token
 from certs.authority import acts, reviewing, revocation_list
 from certs.authority import home as homes
 from certs.authority.audit import AuditEntry
@@ -76,9 +76,11 @@ class Authority:
         made = make_domain(name, check_address(mail), now, suite=suite, crl_url=crl_url)
         secret = Secret(passphrase, str(path))
         root_secret = secret if root_passphrase is None else Secret(root_passphrase, f"{path} root")
+        root_file = root_key or path / homes.root_key_name(name)
+        homes.check_vacant(path, root_file)
+        sealed = homes.seal_root_key(made.root_key, root_secret.get(new=True))
         home = Home.create(path, made, secret, ledger_url=ledger_url)
-        root_file = root_key or path / f"{homes.safe_name(name)}.root-key"
-        homes.write_root_key(root_file, made.root_key, root_secret.get(new=True))
+        files.write(root_file, sealed)
         authority = cls(home, Ledger.open(home.ledger_url, made.domain.id), made.domain, secret, actor or _user())
         authority._keys[homes.key_id(made.domain.issuing_ca)] = made.issuing_key
         with authority._write(now) as tx:

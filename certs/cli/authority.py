@@ -1,0 +1,301 @@
+"""``meterlink authority``: the issuing side of a trust domain, for its operator."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+from cryptography import x509
+from rich.console import Group
+
+from certs import clock
+from certs.cli import operating, output
+from certs.cli.operating import opened, part
+from certs.cli.output import UsageFault, confirm, emit, json_option
+from certs.errors import CertsError
+from certs.levels import Level
+
+if TYPE_CHECKING:
+    from certs.authority import Authority, Review
+    from certs.authority.inbox import Arrival
+
+_REASONS: Final = tuple(flag.value for flag in x509.ReasonFlags if flag is not x509.ReasonFlags.remove_from_crl)
+_FILE: Final = click.Path(path_type=Path, dir_okay=False)
+
+_out_option = click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), default=Path(), help="Folder to write to, else this one."
+)
+
+
+@click.group()
+def authority() -> None:
+    """Order tokens, issue and revoke certificates: the operator's side of a trust domain."""
+
+
+@authority.command("init")
+@click.option("--name", required=True, help="Name of the trust domain.")
+@click.option("--mail", required=True, help="Mail address that requests are sent to.")
+@click.option("--root-key", type=_FILE, help="File for the root's sealed key.")
+@click.option("--suite", type=click.IntRange(1, 2), default=1, show_default=True, help="2 puts every CA on P-384.")
+@click.option("--ledger", help="postgresql://USER@HOST/DATABASE in place of a file.")
+@click.option("--crl-url", help="Where the revocation list can be fetched.")
+@json_option
+def init_command(
+    name: str, mail: str, root_key: Path | None, suite: int, ledger: str | None, crl_url: str | None
+) -> None:
+    """Found a trust domain: its keys, its domain file and the code of it."""
+    home = part("home").default_home()
+    root_file = root_key or home / part("home").root_key_name(name)
+    with part("service").Authority.init(
+        home,
+        name=name,
+        mail=mail,
+        now=clock.now(),
+        passphrase=operating.asker("for the CA's key"),
+        root_passphrase=operating.root_passphrase(),
+        root_key=root_file,
+        suite=suite,
+        ledger_url=ledger,
+        crl_url=crl_url,
+    ) as made:
+        code = made.domain_file.with_suffix(".jpg")
+        has_code = part("answers").write_domain_code(made.domain, code)
+        domain_file = made.domain_file
+    result = {
+        "name": name,
+        "mail": mail,
+        "home": str(home),
+        "domain_file": str(domain_file),
+        "domain_code": str(code) if has_code else None,
+        "root_key": str(root_file),
+    }
+    lines = [
+        f"The trust domain {name} is founded in {home}",
+        f"Domain file, for everybody:  {domain_file}",
+        *([f"The same as a code:          {code}"] if has_code else []),
+        f"Root key:                    {root_file}",
+        "Move the root key to a medium that is kept offline; it is needed again for renew-ca alone.",
+    ]
+    emit(result, "\n".join(lines))
+
+
+@authority.command("order")
+@click.option("--organization", required=True, help="Who the certificates are for.")
+@click.option("--level", required=True, help=f"One of {', '.join(level.value for level in Level)}.")
+@click.option("--count", type=click.IntRange(min=1), default=1, show_default=True, help="How many.")
+@click.option("--mail", help="Where tokens and certificates go; makes mail drafts.")
+@click.option("--days", type=click.IntRange(1, 366), default=30, show_default=True, help="How long the tokens live.")
+@click.option("--suite", type=click.IntRange(1, 2), help="Security suite of the keys, else the domain's.")
+@_out_option
+@json_option
+def order_command(
+    organization: str, level: str, count: int, mail: str | None, days: int, suite: int | None, out: Path
+) -> None:
+    """Order tokens: write the code of each, and a mail draft when there is an address."""
+    wanted = _level(level)
+    with opened() as authority, operating.progress(f"{count} tokens", count) as progress:
+        ordered = authority.order(
+            organization=organization,
+            level=wanted,
+            count=count,
+            mail=mail,
+            suite=suite,
+            lifetime=dt.timedelta(days=days),
+            now=clock.now(),
+        )
+        written = part("answers").write_tokens(ordered, authority.domain, out, progress=progress)
+    emit(operating.tokens_json(ordered, written), operating.tokens_text(ordered, written, out))
+
+
+@authority.command("codes")
+@click.argument("order", metavar="ORDER")
+@_out_option
+@json_option
+def codes_command(order: str, out: Path) -> None:
+    """Write the codes of an order's unspent tokens again."""
+    with opened() as authority:
+        ordered = authority.order_again(order, clock.now())
+        written = part("answers").write_tokens(ordered, authority.domain, out)
+    emit(operating.tokens_json(ordered, written), operating.tokens_text(ordered, written, out))
+
+
+@authority.command("review")
+@click.argument("request", metavar="CSR", type=_FILE)
+@json_option
+def review_command(request: Path) -> None:
+    """Check a request (.csr or .eml) and show what it would be issued as."""
+    with opened() as authority:
+        review = authority.review(operating.request_in(request), clock.now())
+    emit(review.as_json(), operating.review_text(review))
+
+
+@authority.command("issue")
+@click.argument("request", metavar="CSR", type=_FILE)
+@click.option("--fingerprint", help="The key's fingerprint as the applicant read it out.")
+@click.option("--yes", is_flag=True, help="Issue without asking.")
+@_out_option
+@json_option
+def issue_command(request: Path, fingerprint: str | None, yes: bool, out: Path) -> None:
+    """Check a request and issue its certificate; write its code and a mail draft."""
+    data = operating.request_in(request)
+    with opened() as authority:
+        review = authority.review(data, clock.now())
+        if fingerprint is None:
+            _confirm_issue(review, yes=yes)
+        issued = authority.issue(data, clock.now(), fingerprint=fingerprint)
+        written = operating.answer(authority, issued, out)
+    human = f"Issued {issued.serial}\n{operating.review_text(review)}\n{operating.written_text(written)}"
+    emit(operating.answer_json(issued, written), human)
+
+
+@authority.command("inbox")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--yes", is_flag=True, help="Issue everything that may be issued, without asking.")
+@_out_option
+@json_option
+def inbox_command(folder: Path, yes: bool, out: Path) -> None:
+    """Judge every request in a folder (.csr, .eml) and issue those that you confirm.
+
+    Without a terminal and without --yes the verdicts are shown and nothing is issued.
+    """
+    results = []
+    with opened() as authority:
+        arrivals = part("inbox").look(authority, folder, clock.now())
+        with operating.progress(f"{len(arrivals)} requests", len(arrivals) if yes else 0) as progress:
+            for number, arrival in enumerate(arrivals, start=1):
+                results.append(_handle(authority, arrival, out, yes=yes))
+                if progress is not None:
+                    progress(number, len(arrivals))
+    issued = sum(1 for result in results if "serial" in result)
+    emit(results, f"{issued} of {len(results)} issued. Answers are in {out.absolute()}")
+
+
+@authority.command("answer")
+@click.argument("serial")
+@_out_option
+@json_option
+def answer_command(serial: str, out: Path) -> None:
+    """Write the code and the mail draft of a certificate again."""
+    with opened() as authority:
+        issued = authority.certificate(serial)
+        written = operating.answer(authority, issued, out)
+    emit(operating.answer_json(issued, written), operating.written_text(written))
+
+
+@authority.command("issue-meter")
+@click.option("--system-title", required=True, help="The meter's system title, 16 hexadecimal digits.")
+@click.option("--suite", type=click.IntRange(1, 2), help="Security suite of its key, else the domain's.")
+@_out_option
+@json_option
+def issue_meter_command(system_title: str, suite: int | None, out: Path) -> None:
+    """Make a meter's key and certificate: one PEM file, readable by you alone."""
+    title = part("acts").check_system_title_text(system_title)
+    with opened() as authority:
+        credential = authority.issue_meter(title, clock.now(), suite=suite)
+        path = part("answers").write_meter(credential, out)
+        authority.mark_answered(credential.issued.serial, clock.now())
+    emit(credential.issued.as_json(clock.now()) | {"file": str(path)}, f"Key, certificate and CA: {path}")
+
+
+@authority.command("revoke")
+@click.argument("serial")
+@click.option("--reason", type=click.Choice(_REASONS), default="unspecified", show_default=True, help="Why.")
+@click.option("--yes", is_flag=True, help="Revoke without asking.")
+@json_option
+def revoke_command(serial: str, reason: str, yes: bool) -> None:
+    """Revoke a certificate. Publish it with: authority crl."""
+    with opened() as authority:
+        found = authority.certificate(serial)
+        who = f"{found.level_name}, {found.organization}, {found.tag}"
+        confirm(f"Revoke {found.serial} ({who}) for good?", yes=yes)
+        revoked = authority.revoke(found.serial, clock.now(), reason=x509.ReasonFlags(reason))
+    emit(revoked.as_json(clock.now()), f"Revoked {revoked.serial}. Publish it with: meterlink authority crl")
+
+
+@authority.command("crl")
+@click.option("--out", type=_FILE, help="File for the revocation list, else NAME.crl here.")
+@json_option
+def crl_command(out: Path | None) -> None:
+    """Write a new revocation list, and put it into the domain file."""
+    with opened() as authority:
+        lists = authority.crl(clock.now())
+        written = operating.write_crls(lists, out or Path(f"{part('home').safe_name(authority.domain.name)}.crl"))
+        domain_file = authority.domain_file
+    entries = sum(len(crl) for crl in lists)
+    result = {"files": [str(path) for path in written], "entries": entries, "domain_file": str(domain_file)}
+    lines = [f"{entries} certificates are revoked.", *(f"List: {path}" for path in written), f"Also in: {domain_file}"]
+    emit(result, "\n".join(lines))
+
+
+@authority.command("renew-ca")
+@click.option("--root-key", type=_FILE, required=True, help="The file with the root's sealed key.")
+@click.option("--suite", type=click.IntRange(1, 2), help="Security suite of the new key, else the domain's.")
+@json_option
+def renew_ca_command(root_key: Path, suite: int | None) -> None:
+    """Replace the issuing CA by one with a new key. Certificates of the old one count on."""
+    with opened() as authority:
+        ca = authority.renew_ca(
+            clock.now(), root_key=root_key, root_passphrase=operating.root_passphrase(), suite=suite
+        )
+        part("answers").write_domain_code(authority.domain, authority.domain_file.with_suffix(".jpg"))
+        domain_file = authority.domain_file
+    result = {"not_after": ca.not_valid_after_utc.isoformat(), "domain_file": str(domain_file)}
+    until = clock.show(ca.not_valid_after_utc)
+    emit(result, f"The new issuing CA is valid until {until}.\nGive everybody the new domain file: {domain_file}")
+
+
+@authority.command("list")
+@click.option("--audit", is_flag=True, help="Show the log of every act, after checking its chain.")
+@json_option
+def list_command(audit: bool) -> None:
+    """List certificates and tokens, or the audit log."""
+    with opened() as authority:
+        if audit:
+            entries = authority.audit()
+            emit(operating.audit_json(entries), lambda: operating.audit_table(entries))
+            return
+        certificates, tokens = authority.certificates(), authority.tokens()
+    now = clock.now()
+    result = {
+        "certificates": [item.as_json(now) for item in certificates],
+        "tokens": [item.as_json(now) for item in tokens],
+    }
+    emit(result, lambda: Group(operating.certificate_table(certificates), "", operating.token_table(tokens)))
+
+
+def _level(name: str) -> Level:
+    try:
+        return Level.parse(name)
+    except ValueError as error:
+        raise UsageFault("usage", str(error)) from error
+
+
+def _confirm_issue(review: Review, *, yes: bool) -> None:
+    if not yes and not output.wants_json() and output.interactive():
+        output.console(stderr=True).print(operating.review_text(review), markup=False)
+    confirm("Did the applicant read out the same fingerprint? Issue?", yes=yes)
+
+
+def _handle(authority: Authority, arrival: Arrival, out: Path, *, yes: bool) -> dict[str, Any]:
+    """Show one request of the inbox; issue it when it may be and the operator says so."""
+    if not output.wants_json():
+        output.console().print(operating.arrival_text(arrival), markup=False, soft_wrap=True)
+    if arrival.review is None or not (yes or _wanted()):
+        return arrival.as_json()
+    try:
+        issued = authority.issue(arrival.data, clock.now())
+    except CertsError as error:  # what came before it in this inbox used the token or the key
+        refused = dataclasses.replace(arrival, review=None, error=error)
+        output.note(operating.arrival_text(refused))
+        return refused.as_json()
+    written = operating.answer(authority, issued, out)
+    return arrival.as_json() | operating.answer_json(issued, written)
+
+
+def _wanted() -> bool:
+    if output.wants_json() or not output.interactive():
+        return False
+    return click.confirm("Issue?", err=True)
