@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -22,6 +21,7 @@ from certs.domain import TrustDomain
 from certs.errors import CertsError, StoreError
 from certs.keys import Protection
 from certs.levels import Level
+from certs.loading import UNREADABLE, load_pem
 from certs.records import CertificateRecord, RequestRecord, StoredKey
 from certs.store import Store
 
@@ -88,7 +88,7 @@ def restore(store: Store, path: Path, passphrase: str, *, plain: bool = False) -
     """
     try:
         domains, certificates, requests = _read(sealing.unseal(files.read(path, MAX_BACKUP), passphrase, _CONTEXT))
-    except (ValueError, TypeError, KeyError, UnsupportedAlgorithm) as error:
+    except (KeyError, *UNREADABLE) as error:
         raise StoreError("backup-damaged", "this is not a backup of this program", _HINT) from error
     known = {domain.id for domain in store.domains()}
     new_domains = [domain for domain in domains if domain.id not in known]
@@ -121,7 +121,7 @@ def _read(data: bytes) -> tuple[list[TrustDomain], list[CertificateRecord], list
 
 
 def _certificate(item: dict[str, Any]) -> CertificateRecord:
-    leaf, *chain = x509.load_pem_x509_certificates(item["pem"].encode())
+    leaf, *chain = load_pem(item["pem"].encode())
     added = dt.datetime.fromisoformat(item["added"])
     return CertificateRecord(leaf, tuple(chain), _plain(item["key"]), item["domain"], added)
 

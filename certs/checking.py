@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
 from cryptography.x509.verification import Criticality, ExtensionPolicy, PolicyBuilder, Store, VerificationError
@@ -23,6 +22,7 @@ from certs import names, profile, revocation
 from certs.clock import show
 from certs.errors import ProfileError
 from certs.levels import LEVEL_OF_POLICY, METER_POLICY, Level, Permission
+from certs.loading import UNREADABLE, is_readable, quiet
 
 Expect = Literal["level", "meter"]
 
@@ -117,7 +117,9 @@ def check(
     ``level-missing``, ``level-unknown``, ``level-not-allowed``, ``not-a-meter``, ``system-title``,
     ``organization-name``, ``lifetime``, ``expired``, ``not-yet-valid`` or ``revoked``.
     """
-    candidates = [*intermediates, *domain.authorities]
+    if not is_readable(leaf):
+        raise ProfileError("certificate-format", "the certificate cannot be read", "Ask for it again.")
+    candidates = [*filter(is_readable, intermediates), *domain.authorities]
     _check_signed_by_any(leaf, [*candidates, domain.root], domain)
     checked = read_leaf(leaf, expect=expect)
     chain = _build_path(leaf, candidates, domain)
@@ -156,14 +158,16 @@ def is_signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> boo
     """Tell whether ``issuer`` is named in ``certificate`` and its key made the signature."""
     try:
         certificate.verify_directly_issued_by(issuer)
-    except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm):
+    except UNREADABLE:
         return False
     return True
 
 
 def check_serial(certificate: x509.Certificate) -> None:
     """Raise :class:`ProfileError` ``serial`` unless the serial number is positive and has at most 20 octets."""
-    if not 0 < certificate.serial_number < 1 << (_MAX_SERIAL_BITS + 1):
+    with quiet():
+        serial = certificate.serial_number
+    if not 0 < serial < 1 << (_MAX_SERIAL_BITS + 1):
         raise ProfileError("serial", "the serial number is zero, negative or too long", "Ask for a new certificate.")
 
 
@@ -173,7 +177,7 @@ def check_ca(certificate: x509.Certificate, domain_name: str, *, root: bool) -> 
         extensions = certificate.extensions
         constraints = extensions.get_extension_for_class(x509.BasicConstraints)
         usage = extensions.get_extension_for_class(x509.KeyUsage)
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError) as error:
+    except UNREADABLE as error:
         raise _not_a_ca(certificate, domain_name) from error
     holds = (
         constraints.critical
@@ -230,7 +234,7 @@ def _key_suite(certificate: x509.Certificate) -> int:
 def _extensions(leaf: x509.Certificate) -> x509.Extensions:
     try:
         extensions = leaf.extensions
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+    except UNREADABLE as error:
         raise ProfileError("certificate-format", "an extension cannot be read", "Ask for a new certificate.") from error
     for extension in extensions:
         if extension.critical and extension.oid not in _LEAF_EXTENSIONS:

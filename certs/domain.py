@@ -16,7 +16,6 @@ from typing import Any, Final
 
 import platformdirs
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -24,6 +23,7 @@ from certs import files, names, profile, revocation
 from certs.checking import CheckedCertificate, check, check_ca, is_signed_by, policies_of
 from certs.errors import CertsError, ProfileError, StoreError
 from certs.levels import METER_POLICY, Level
+from certs.loading import UNREADABLE, load_der, load_pem
 
 ENDING: Final = ".domain.json"
 MAX_DOMAIN_SIZE: Final = 8 * 1024 * 1024
@@ -279,8 +279,8 @@ def load_certificate(certificate: x509.Certificate | bytes) -> x509.Certificate:
     if isinstance(certificate, x509.Certificate):
         return certificate
     try:
-        return x509.load_der_x509_certificate(certificate)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        return load_der(certificate)
+    except UNREADABLE as error:
         raise ProfileError("certificate-format", "this is not a certificate", "Ask for it again.") from error
 
 
@@ -319,15 +319,16 @@ def _texts(body: dict[str, Any], key: str) -> list[str]:
 
 def _certificate(pem: str) -> x509.Certificate:
     try:
-        return x509.load_pem_x509_certificate(pem.encode())
-    except (ValueError, UnsupportedAlgorithm) as error:
+        (certificate,) = load_pem(pem.encode())
+        return certificate
+    except UNREADABLE as error:
         raise ProfileError("domain-format", "a certificate of the domain cannot be read", _HINT) from error
 
 
 def _private_key(pem: str) -> ec.EllipticCurvePrivateKey:
     try:
         key = serialization.load_pem_private_key(pem.encode(), None)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+    except UNREADABLE as error:
         raise ProfileError("domain-format", "the consumer key cannot be read", _HINT) from error
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise ProfileError("domain-format", "the consumer key is not on a curve", _HINT)

@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import pkcs7
 
 from certs import files, payload, qr, request, revocation
 from certs.checking import CheckedCertificate
 from certs.domain import TrustDomain
 from certs.entries import Entry, Status
 from certs.errors import CertsError, PayloadError, ProfileError, TokenError
+from certs.loading import UNREADABLE, load_der, load_pem, load_pkcs7
 from certs.payload import CertificatePayload, DomainPayload, TokenPayload
 from certs.request import Request
 from certs.store import Store
@@ -212,10 +211,10 @@ def _from_pem(data: bytes, labels: set[str]) -> list[Item]:
         if labels & {"CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"}:
             return [RequestFound(request.read_request(data))]
         if "CERTIFICATE" in labels:
-            return _group(x509.load_pem_x509_certificates(data))
+            return _group(load_pem(data))
         if "PKCS7" in labels:
-            return _group(pkcs7.load_pem_pkcs7_certificates(data))
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+            return _group(load_pkcs7(data, is_pem=True))
+    except UNREADABLE as error:
         raise _unreadable() from error
     shown = ", ".join(sorted(labels))[:80]
     raise PayloadError("not-ours", f"the file holds {shown}, no certificate", "Import the certificate's file.")
@@ -223,12 +222,12 @@ def _from_pem(data: bytes, labels: set[str]) -> list[Item]:
 
 def _from_der(data: bytes) -> list[Item]:
     try:
-        return _group([x509.load_der_x509_certificate(data)])
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return _group([load_der(data)])
+    except UNREADABLE:
         pass
     try:
-        return _group(pkcs7.load_der_pkcs7_certificates(data))
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return _group(load_pkcs7(data, is_pem=False))
+    except UNREADABLE:
         pass
     for read in (lambda: CrlFound(revocation.load_crl(data)), lambda: RequestFound(request.read_request(data))):
         try:
@@ -253,7 +252,7 @@ def _group(certificates: Sequence[x509.Certificate]) -> list[Item]:
 def _is_ca(certificate: x509.Certificate) -> bool:
     try:
         return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError):
+    except UNREADABLE:
         return False
 
 

@@ -16,12 +16,12 @@ import os
 from collections.abc import Callable
 from typing import Any, Final
 
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from certs import profile, sealing
 from certs.errors import KeyStoreError
+from certs.loading import UNREADABLE
 
 PASSPHRASE_VARIABLE: Final = "METERLINK_PASSPHRASE"  # noqa: S105 - the name of the variable
 MAX_KEY_FILE: Final = 8192
@@ -116,7 +116,7 @@ def unprotect(data: bytes, protection: Protection, secret: str = "") -> ec.Ellip
     load = serialization.load_pem_private_key if plain else serialization.load_der_private_key
     try:
         key = load(encoded, None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except UNREADABLE:
         # "from None": the text of the library's error could show what it tried to read.
         raise KeyStoreError("key-damaged", "the private key cannot be read", "Restore a backup.") from None
     if not isinstance(key, ec.EllipticCurvePrivateKey):

@@ -72,5 +72,5 @@ def safe_part(text: str) -> str:
         character if character in " -" or unicodedata.category(character)[0] in "LMN" else "-"
         for character in unicodedata.normalize("NFC", text[: MAX_TAG * 4])
     )
-    part = re.sub(r"-{2,}|-(?= )|(?<= )-", "-", re.sub(r" {2,}", " ", kept)).strip(" -")
+    part = re.sub(r" *-[ -]*", "-", re.sub(r" {2,}", " ", kept)).strip(" -")
     return part.encode()[:_MAX_PART].decode(errors="ignore").strip(" -") or "unnamed"

@@ -20,13 +20,13 @@ from typing import Any, Final
 import base45
 import cbor2
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from certs import cbor, token
 from certs.domain import TrustDomain
 from certs.errors import PayloadError, ProfileError, TokenError
+from certs.loading import UNREADABLE, load_der
 
 TOKEN_PREFIX: Final = token.PREFIX
 CERTIFICATE_PREFIX: Final = "MLC1:"
@@ -177,15 +177,15 @@ def _domain(item: Any) -> DomainPayload:
 
 def _load(der: bytes) -> x509.Certificate:
     try:
-        return x509.load_der_x509_certificate(der)
-    except (ValueError, UnsupportedAlgorithm) as error:
+        return load_der(der)
+    except UNREADABLE as error:
         raise _damaged() from error
 
 
 def _key(der: bytes) -> ec.EllipticCurvePrivateKey:
     try:
         key = serialization.load_der_private_key(der, None)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+    except UNREADABLE as error:
         raise _damaged() from error
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise _damaged()

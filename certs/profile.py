@@ -21,12 +21,12 @@ from types import MappingProxyType
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from certs.levels import METER_POLICY, Level
+from certs.loading import UNREADABLE
 
 BACKDATED: Final = dt.timedelta(minutes=10)
 """How far ``notBefore`` lies before the moment of signing: a device whose clock is slow still accepts it."""
@@ -104,7 +104,7 @@ def public_key_of(certificate: x509.Certificate) -> object:
     """Return a certificate's key, None where it is of a kind that cannot be read."""
     try:
         return certificate.public_key()
-    except (ValueError, UnsupportedAlgorithm):
+    except UNREADABLE:
         return None
 
 

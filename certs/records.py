@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -31,6 +30,7 @@ from certs import files, keys, profile, request
 from certs.errors import CertsError, StoreError
 from certs.keys import Protection
 from certs.levels import Level
+from certs.loading import UNREADABLE, load_pem
 
 _VERSION: Final = 1
 _MAX_META: Final = 16 * 1024
@@ -152,12 +152,12 @@ def read_certificate(folder: Path) -> CertificateRecord:
     """Read a certificate's folder. Raises :class:`StoreError` ``store-damaged``, naming what is wrong."""
     try:
         meta = _read_meta(folder)
-        leaf, *chain = x509.load_pem_x509_certificates(files.read(folder / "certificate.pem", _MAX_CERTIFICATES))
+        leaf, *chain = load_pem(files.read(folder / "certificate.pem", _MAX_CERTIFICATES))
         record = CertificateRecord(
             leaf, tuple(chain), _read_key(folder, meta), str(meta["domain"]), _read_time(meta["added"])
         )
         key_id(record.public_key)
-    except (CertsError, ValueError, TypeError, KeyError, UnsupportedAlgorithm) as error:
+    except (CertsError, KeyError, *UNREADABLE) as error:
         raise _damaged(folder, error) from error
     if record.id != folder.name:
         raise _damaged(folder, ValueError("certificate.pem was exchanged"))
@@ -178,7 +178,7 @@ def read_request(folder: Path) -> RequestRecord:
             token_id=meta["token"],
             renews=meta["renews"],
         )
-    except (CertsError, ValueError, TypeError, KeyError) as error:
+    except (CertsError, KeyError, *UNREADABLE) as error:
         raise _damaged(folder, error) from error
     if record.id != folder.name:
         raise _damaged(folder, ValueError("request.csr was exchanged"))
@@ -189,7 +189,7 @@ def salvage_key(folder: Path) -> StoredKey | None:
     """Return the private key of a folder whose other files are damaged, None where the key is, too."""
     try:
         return _read_key(folder, _read_meta(folder))
-    except (CertsError, ValueError, TypeError, KeyError):
+    except (CertsError, KeyError, *UNREADABLE):
         return None
 
 

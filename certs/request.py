@@ -15,7 +15,6 @@ from typing import Final
 
 import base45
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
@@ -23,6 +22,7 @@ from cryptography.x509.oid import NameOID
 from certs import cose, names, profile
 from certs.errors import RequestError
 from certs.levels import ARC, TOKEN_ATTRIBUTE
+from certs.loading import UNREADABLE, load_der
 from certs.names import file_name
 from certs.token import Token
 
@@ -198,14 +198,14 @@ def _load(data: bytes) -> x509.CertificateSigningRequest:
         if _PEM.search(data):
             return x509.load_pem_x509_csr(data)
         return x509.load_der_x509_csr(data)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+    except UNREADABLE as error:
         raise RequestError("csr-format", "this is not a certificate signing request", hint) from error
 
 
 def _key(csr: x509.CertificateSigningRequest) -> tuple[ec.EllipticCurvePublicKey, profile.SuiteCurve]:
     try:
         key = csr.public_key()
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except UNREADABLE:
         key = None
     suite = profile.suite_of(key)
     if suite is None or not isinstance(key, ec.EllipticCurvePublicKey):
@@ -217,7 +217,7 @@ def _check_signature(csr: x509.CertificateSigningRequest, suite: profile.SuiteCu
     try:
         digest = csr.signature_hash_algorithm
         valid = csr.is_signature_valid
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except UNREADABLE:
         digest, valid = None, False
     if not valid:
         raise RequestError("csr-signature", "the request was altered: its signature does not hold", _AGAIN)
@@ -229,7 +229,7 @@ def _check_nothing_else(csr: x509.CertificateSigningRequest) -> None:
     """Refuse every attribute but ours: extensions, a CA bit, a key usage, a password."""
     try:
         attributes = [attribute.oid for attribute in csr.attributes]
-    except (ValueError, TypeError) as error:
+    except UNREADABLE as error:
         raise RequestError("csr-extension", "an attribute of the request cannot be read", _AGAIN) from error
     if any(oid not in (TOKEN_ATTRIBUTE, RENEWAL_ATTRIBUTE) for oid in attributes):
         message = "the request asks for extensions of its own; level and use come from the token alone"
@@ -241,7 +241,7 @@ def _check_nothing_else(csr: x509.CertificateSigningRequest) -> None:
 def _subject(csr: x509.CertificateSigningRequest) -> tuple[str, bytes, str]:
     try:
         pairs = [(attribute.oid, attribute.value) for attribute in csr.subject]
-    except (ValueError, TypeError) as error:
+    except UNREADABLE as error:
         raise RequestError("csr-format", "the subject of the request cannot be read", _AGAIN) from error
     values = dict(pairs)
     if len(values) != len(pairs) or not _ALLOWED_NAMES.issuperset(values):
@@ -281,8 +281,8 @@ def _renewal(text: str, key: ec.EllipticCurvePublicKey) -> Renewal:
             raise ValueError("prefix")
         message = cose.parse_sign1(base45.b45decode(text[len(RENEWAL_PREFIX) :]))
         der = message.headers.get(cose.X5CHAIN)
-        old = x509.load_der_x509_certificate(der if isinstance(der, bytes) else b"")
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        old = load_der(der if isinstance(der, bytes) else b"")
+    except UNREADABLE as error:
         raise RequestError("csr-format", "the renewal proof cannot be read", "Renew again (certs renew).") from error
     old_key = profile.public_key_of(old)
     if (

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from certs import profile
 from certs.clock import show
 from certs.errors import ProfileError
+from certs.loading import UNREADABLE
 
 MAX_CRL_SIZE: Final = 4 * 1024 * 1024
 """Bytes of a revocation list that are read: about 100,000 entries."""
@@ -29,7 +29,7 @@ def load_crl(data: bytes) -> x509.CertificateRevocationList:
         crl = x509.load_pem_x509_crl(data) if data.lstrip().startswith(_PEM) else x509.load_der_x509_crl(data)
         # Everything that is looked at later is parsed once now, so that a broken list is refused when it is read.
         _ = (crl.issuer, crl.last_update_utc, crl.next_update_utc, crl.signature_algorithm_oid, len(crl))
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+    except UNREADABLE as error:
         raise ProfileError("crl-format", "this is not a revocation list", hint) from error
     return crl
 
@@ -41,7 +41,7 @@ def is_signed_by(crl: x509.CertificateRevocationList, issuer: x509.Certificate) 
         return False
     try:
         return crl.is_signature_valid(key)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except UNREADABLE:
         return False
 
 

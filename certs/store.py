@@ -174,9 +174,8 @@ class Store:
             return False
         folder = self.home / snapshot.CERTIFICATES
         if (folder / record.id).exists():
-            self._storage.set_aside(
-                folder / record.id, self._now()
-            )  # one that cannot be read, or it would be among those held
+            # It cannot be read, or it would be among those held.
+            self._storage.set_aside(folder / record.id, self._now())
         records.write_record(folder, record)
         return True
 
