@@ -4,11 +4,11 @@
 where something is wrong, a note; nothing that a meter sent is dropped.
 """
 
-from .compact import FormatStore
-from .header import Function, RecordHeader
-from .quantity import Kind
-from .record import Record, Records, read_records
-from .telegram import Identity, Telegram, decode_telegram
+from meterlink.mbus.compact import FormatStore
+from meterlink.mbus.header import Function, RecordHeader
+from meterlink.mbus.quantity import Kind
+from meterlink.mbus.record import Record, Records, read_records
+from meterlink.mbus.telegram import Identity, Telegram, decode_telegram
 
 __all__ = [
     "FormatStore",

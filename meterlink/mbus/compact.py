@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from ..errors import DataError
-from .header import LENGTHS, VARIABLE_LENGTH
-from .reading import lvar_length
-from .record import Record
+from meterlink.errors import DataError
+from meterlink.mbus.header import LENGTHS, VARIABLE_LENGTH
+from meterlink.mbus.reading import lvar_length
+from meterlink.mbus.record import Record
 
 _POLYNOMIAL: Final = 0x3D65
 _MAX_FORMATS: Final = 256

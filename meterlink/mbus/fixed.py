@@ -5,12 +5,12 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from ..errors import DataError
-from . import types
-from .header import Function, RecordHeader
-from .quantity import Kind, Quantity, decades
-from .reading import reader_for
-from .record import Record
+from meterlink.errors import DataError
+from meterlink.mbus import types
+from meterlink.mbus.header import Function, RecordHeader
+from meterlink.mbus.quantity import Kind, Quantity, decades
+from meterlink.mbus.reading import reader_for
+from meterlink.mbus.record import Record
 
 _LENGTH: Final = 16
 _BINARY, _STORED = 0x01, 0x02

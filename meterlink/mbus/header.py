@@ -12,11 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from ..values import Value
-from . import vif, vif_fb, vif_fd
-from .quantity import Kind, Quantity
-from .reading import reader_for
-from .vife import COMBINABLE, COMBINABLE_FC, MANUFACTURER_SPECIFIC, SECOND_TABLE, Effect, Extension
+from meterlink.mbus import vif, vif_fb, vif_fd
+from meterlink.mbus.quantity import Kind, Quantity
+from meterlink.mbus.reading import reader_for
+from meterlink.mbus.vife import COMBINABLE, COMBINABLE_FC, MANUFACTURER_SPECIFIC, SECOND_TABLE, Effect, Extension
+from meterlink.values import Value
 
 
 class Function(enum.Enum):

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final, NamedTuple
 
-from . import types
-from .header import LENGTHS, RecordHeader
-from .quantity import Kind
-from .record import Record
+from meterlink.mbus import types
+from meterlink.mbus.header import LENGTHS, RecordHeader
+from meterlink.mbus.quantity import Kind
+from meterlink.mbus.record import Record
 
 INVERSE: Final = 0x13
 WITH_REGISTERS: Final = 0x1E

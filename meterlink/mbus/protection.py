@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from cryptography.hazmat.primitives import cmac
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from ..errors import DataError
+from meterlink.errors import DataError
 
 ENCRYPTED_MODES: Final = frozenset({5, 7})
 OTHER_MODES: Final = {

@@ -7,10 +7,10 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Final
 
-from ..values import Value
-from . import types
-from .identity import manufacturer_letters, medium_name
-from .quantity import Kind
+from meterlink.mbus import types
+from meterlink.mbus.identity import manufacturer_letters, medium_name
+from meterlink.mbus.quantity import Kind
+from meterlink.values import Value
 
 Reader = Callable[[bytes], Value]
 

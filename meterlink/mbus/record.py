@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from ..values import Value
-from .header import HEADER, VARIABLE_LENGTH, RecordHeader, read_header
-from .reading import lvar_length
-from .types import bcd_digits
-from .vif import PLAIN_TEXT
+from meterlink.mbus.header import HEADER, VARIABLE_LENGTH, RecordHeader, read_header
+from meterlink.mbus.reading import lvar_length
+from meterlink.mbus.types import bcd_digits
+from meterlink.mbus.vif import PLAIN_TEXT
+from meterlink.values import Value
 
 IDLE_FILLER: Final = 0x2F
 MANUFACTURER_DATA: Final = 0x0F

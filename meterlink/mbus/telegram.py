@@ -7,13 +7,13 @@ import struct
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from ..errors import DataError
-from ..framing.mbus.frame import LongFrame
-from . import fixed
-from .compact import FormatStore
-from .identity import manufacturer_letters, medium_name, status_words
-from .protection import ENCRYPTED_MODES, OTHER_MODES, Protection, read_authentication_layer, unprotect
-from .record import Record, Records, read_records
+from meterlink.errors import DataError
+from meterlink.framing.mbus.frame import LongFrame
+from meterlink.mbus import fixed
+from meterlink.mbus.compact import FormatStore
+from meterlink.mbus.identity import manufacturer_letters, medium_name, status_words
+from meterlink.mbus.protection import ENCRYPTED_MODES, OTHER_MODES, Protection, read_authentication_layer, unprotect
+from meterlink.mbus.record import Record, Records, read_records
 
 CI_APPLICATION_ERROR: Final = frozenset({0x6E, 0x6F, 0x70})
 CI_FIXED: Final = 0x73

@@ -8,7 +8,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Final
 
-from .quantity import Kind, Quantity, decades, durations
+from meterlink.mbus.quantity import Kind, Quantity, decades, durations
 
 PLAIN_TEXT: Final = 0x7C
 ANY: Final = 0x7E

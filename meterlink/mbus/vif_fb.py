@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Final
 
-from .quantity import Quantity, decades
+from meterlink.mbus.quantity import Quantity, decades
 
 EXTENSION: Final = MappingProxyType(
     {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Final
 
-from .quantity import Kind, Quantity, decades, durations
+from meterlink.mbus.quantity import Kind, Quantity, decades, durations
 
 _TEXT: Final = Kind.TEXT
 _FLAGS: Final = Kind.FLAGS

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from ..errors import DataError
-from ..framing.mbus.frame import LongFrame, Rejected, ShortFrame, split_frames
-from ..mbus import FormatStore, Telegram, decode_telegram
-from ..mbus.telegram import CI_COMPACT
-from ..readout import read_telegrams
-from ..values import MeterReport
-from . import mbus, text
-from .profile import Profile, profile
+from meterlink.errors import DataError
+from meterlink.framing.mbus.frame import LongFrame, Rejected, ShortFrame, split_frames
+from meterlink.mbus import FormatStore, Telegram, decode_telegram
+from meterlink.mbus.telegram import CI_COMPACT
+from meterlink.meters import mbus, text
+from meterlink.meters.profile import Profile, profile
+from meterlink.readout import read_telegrams
+from meterlink.values import MeterReport
 
 MAX_CAPTURE: Final = 1 << 20
 """Longest capture that is decoded, in bytes. The longest readout known has five thousand."""

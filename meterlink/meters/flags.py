@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .profile import Profile
+from meterlink.meters.profile import Profile
 
 NO_ERROR = "no error"
 

@@ -8,12 +8,12 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from ..mbus import Function, Kind, Record, RecordHeader, Telegram
-from ..mbus.identity import MANUFACTURERS
-from ..mbus.profile import ProfilePoint, expand
-from ..values import MeterReport, Obis, Reading
-from .notes import ENFORCES_NOTHING
-from .profile import Profile, profile, profiles
+from meterlink.mbus import Function, Kind, Record, RecordHeader, Telegram
+from meterlink.mbus.identity import MANUFACTURERS
+from meterlink.mbus.profile import ProfilePoint, expand
+from meterlink.meters.notes import ENFORCES_NOTHING
+from meterlink.meters.profile import Profile, profile, profiles
+from meterlink.values import MeterReport, Obis, Reading
 
 _GENERIC: Final = "generic-mbus"
 _HEAT: Final = frozenset({0x04, 0x0C, 0x0D})

@@ -26,9 +26,9 @@ from importlib import resources
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeVar, cast
 
-from ..errors import DataError, UsageError
-from ..transport.base import LineSettings, Parity
-from ..values import Obis
+from meterlink.errors import DataError, UsageError
+from meterlink.transport.base import LineSettings, Parity
+from meterlink.values import Obis
 
 Protocol = Literal["text", "mbus", "cosem"]
 Kind = Literal["number", "date", "moment", "set-day", "text", "flags"]

@@ -8,7 +8,10 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from ..readout import (
+from meterlink.meters.flags import describe
+from meterlink.meters.notes import ENFORCES_NOTHING
+from meterlink.meters.profile import Profile, ValueRule, profile, profiles
+from meterlink.readout import (
     BlockCheck,
     DamagedText,
     DataSet,
@@ -20,10 +23,7 @@ from ..readout import (
     read_number,
     read_set_day,
 )
-from ..values import MeterReport, Obis, Reading, Value
-from .flags import describe
-from .notes import ENFORCES_NOTHING
-from .profile import Profile, ValueRule, profile, profiles
+from meterlink.values import MeterReport, Obis, Reading, Value
 
 _HISTORY = re.compile(r"(?P<code>.+?)\*(?P<storage>\d{1,2})\Z", re.ASCII)
 _GENERIC: Final = "generic-text"

@@ -5,9 +5,9 @@
 of a meter's profile.
 """
 
-from .datasets import DamagedText, DataSet, DataValue, read_datasets
-from .telegram import BlockCheck, Identification, TextTelegram, block_check, read_telegrams
-from .values import read_date, read_moment, read_number, read_set_day
+from meterlink.readout.datasets import DamagedText, DataSet, DataValue, read_datasets
+from meterlink.readout.telegram import BlockCheck, Identification, TextTelegram, block_check, read_telegrams
+from meterlink.readout.values import read_date, read_moment, read_number, read_set_day
 
 __all__ = [
     "BlockCheck",

@@ -9,7 +9,7 @@ from importlib import resources
 from types import MappingProxyType
 from typing import Final
 
-from ..errors import UsageError
+from meterlink.errors import UsageError
 
 _FILES: Final = MappingProxyType({"uh50": "uh50.txt", "t550": "t550.txt", "uh50-bad-digit": "uh50-bad-digit.txt"})
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .frame import FROM_MASTER, Frame, LongFrame, Rejected, ShortFrame, read_frame
+from meterlink.framing.mbus.frame import FROM_MASTER, Frame, LongFrame, Rejected, ShortFrame, read_frame
 
 
 class FrameReader:
