@@ -97,12 +97,13 @@ class KeySet:
                 raise
             return self._ciphers.setdefault(role, AESGCM(key))
 
-    def associated_data(self, control: int) -> Secret:
-        """Return what is authenticated beside every message: the security control byte and the authentication key."""
+    def associated_data(self, control: int, header: bytes = b"") -> Secret:
+        """Return what is authenticated beside a message: security control byte, authentication key, ``header``."""
         try:
-            return self._prefixes[control]
+            prefix = self._prefixes[control]
         except KeyError:
-            return self._prefixes.setdefault(control, Secret(bytes((control,)) + self.authentication))
+            prefix = self._prefixes.setdefault(control, Secret(bytes((control,)) + self.authentication))
+        return Secret(prefix + header) if header else prefix
 
     def with_dedicated(self, key: bytes) -> KeySet:
         """Return the same keys with ``key`` as the dedicated one."""

@@ -48,7 +48,7 @@ def seal(
     if not control.authenticated:
         content = cipher.encrypt(nonce, plaintext, None)[:-_FULL_TAG] if control.encrypted else plaintext
         return front + content
-    associated = keys.associated_data(byte) + header
+    associated = keys.associated_data(byte, header)
     if control.encrypted:
         return front + cipher.encrypt(nonce, plaintext, associated)[: TAG_LENGTH - _FULL_TAG]
     return front + plaintext + cipher.encrypt(nonce, b"", associated + plaintext)[:TAG_LENGTH]
@@ -77,7 +77,7 @@ def unseal(
     if len(data) < HEADER_LENGTH + TAG_LENGTH:
         raise SecurityError("an authenticated message is cut off", code="malformed")
     content, tag = data[HEADER_LENGTH:-TAG_LENGTH], data[-TAG_LENGTH:]
-    associated = keys.associated_data(data[0]) + header
+    associated = keys.associated_data(data[0], header)
     if control.encrypted:
         # AES-GCM's decryption insists on all 16 octets of the tag. Its cipher is a key stream, so encrypting the
         # ciphertext gives the plain text, and encrypting that gives the tag to compare with.
