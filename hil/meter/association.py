@@ -1,0 +1,236 @@
+"""One client's association with the meter: the security state table on one side, the objects on the other.
+
+What the table refuses is logged and counted; what it lets through is checked against the client's rights by the objects
+themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+
+from hil.meter.attempts import Claimant
+from hil.meter.clients import ClientRow, Proof
+from hil.meter.credentials import configure
+from hil.meter.eventlog import EventCode
+from hil.meter.logical_device import LogicalDevice
+from hil.meter.model import ObjectModel
+from hil.meter.objects.association import AssociationFacts, association_object
+from hil.meter.objects.base import Context, CosemObject, Refusal
+from hil.meter.objects.security import NAME as SECURITY_SETUP
+from hil.meter.objects.security import SecuritySetup
+from hil.trust import check_client
+from meterlink.cosem.acse import Aare, Aarq, AssociationResult, Diagnostic
+from meterlink.cosem.acse import Context as ApplicationContext
+from meterlink.cosem.association import (
+    ActionIndication,
+    Associated,
+    Closed,
+    GetIndication,
+    Refused,
+    Released,
+    Send,
+    ServerAssociation,
+    ServerEvent,
+    SetIndication,
+)
+from meterlink.cosem.data import Data
+from meterlink.cosem.names import Attribute, Method
+from meterlink.cosem.results import ActionResponse, ActionResult, DataAccessResult
+from meterlink.errors import LocalProtocolError, MeterNotTrusted, ProtocolError
+from meterlink.values import Obis
+
+_AARQ: Final = 0x60
+
+_T = TypeVar("_T")
+
+
+@dataclass(slots=True)
+class Reply:
+    """What goes back: APDUs, and whether the link is dropped after them."""
+
+    apdus: list[bytes] = field(default_factory=list)
+    close: bool = False
+
+
+class ClientSession:
+    """One client SAP on one port. Forgets everything that was agreed when the link goes down."""
+
+    def __init__(self, device: LogicalDevice, row: ClientRow, port: str) -> None:
+        self._device = device
+        self._row = row
+        self._port = port
+        self._now = 0.0
+        self._association: ServerAssociation | None = None
+        self._claimant = Claimant(port, row.sap)
+        self._title = b""
+        self._model: ObjectModel | None = None
+
+    def receive(self, apdu: bytes, now: float) -> Reply:
+        """Take one APDU of the client; return the answer. Never raises for what a client sends."""
+        self._now = now
+        self._device.meter.advance(now)
+        reply = Reply()
+        if apdu[:1] == bytes((_AARQ,)) and self._model is None and not self._prepare(apdu, reply):
+            return reply
+        if self._association is not None:
+            for event in self._association.receive(apdu):
+                self._handle(event, reply)
+        return reply
+
+    def link_lost(self) -> None:
+        """The link is down: keys, rights and whatever was half done are gone."""
+        if self._association is not None:
+            self._association.link_lost()
+        self._association = None
+        self._model = None
+
+    def _prepare(self, apdu: bytes, reply: Reply) -> bool:
+        """Make a fresh state table for a new attempt, unless this client must wait."""
+        self._association = None
+        self._claimant = self._who(apdu)
+        if self._device.attempts.wait(self._claimant, self._now) > 0:
+            self._log(EventCode.ATTEMPTS_SLOWED)
+            reply.apdus.append(_try_again_later(self._row))
+            return False
+        device = self._device
+        config = configure(self._row, device.keys.identity, device.field_keys, self._check_client)
+        if config is None:
+            reply.close = True
+            return False
+        self._association = ServerAssociation(config)
+        return True
+
+    def _who(self, apdu: bytes) -> Claimant:
+        """Return whom the attempt counts against: by system title only where that title must be proved."""
+        title = b""
+        if self._row.proof is Proof.ECDSA:
+            try:
+                title = Aarq.from_bytes(apdu).system_title or b""
+            except ProtocolError:
+                title = b""
+        return Claimant(self._port, self._row.sap, title)
+
+    def _check_client(self, title: bytes, certificate: bytes) -> EllipticCurvePublicKey:
+        device = self._device
+        identity = device.keys.identity
+        if not certificate and not self._row.certificates and device.field_keys is not None:
+            known = device.field_keys.client_keys.get(title)
+            if known is None:
+                raise MeterNotTrusted("no key of this client is known")
+            return known
+        now = device.meter.security_time(self._now)
+        checked = check_client(identity.domain, certificate, title, self._row.level, now)
+        key = checked.certificate.public_key()
+        if not isinstance(key, EllipticCurvePublicKey):
+            raise MeterNotTrusted("the client's certificate holds no elliptic-curve key")
+        return key
+
+    def _handle(self, event: ServerEvent, reply: Reply) -> None:
+        match event:
+            case Send(apdu=apdu):
+                reply.apdus.append(apdu)
+            case Associated():
+                self._associated(event)
+            case GetIndication(attributes=attributes):
+                reply.apdus.append(self._table.respond_get([self._get(item) for item in attributes]))
+            case SetIndication(items=items):
+                reply.apdus.append(self._table.respond_set([self._set(*item) for item in items]))
+            case ActionIndication(items=items):
+                reply.apdus.append(self._table.respond_action([self._act(*item) for item in items]))
+            case Refused():
+                self._refused()
+            case Released():
+                self._model = None
+            case Closed():
+                self._model = None
+                reply.close = True
+            case _:
+                pass
+
+    @property
+    def _table(self) -> ServerAssociation:
+        if self._association is None:
+            raise LocalProtocolError("an indication came without an association")
+        return self._association
+
+    def _associated(self, event: Associated) -> None:
+        table = self._table
+        self._device.attempts.succeeded(self._claimant)
+        self._title = event.peer_title or b""
+        setup = Obis.parse(SECURITY_SETUP) if self._row.ciphered else None
+        facts = AssociationFacts(
+            conformance=f"{int(table.conformance):024b}",
+            max_receive=table.max_receive,
+            max_send=table.max_send,
+            context_id=table.context,
+            security_setup=setup,
+        )
+        own: list[CosemObject] = [association_object(self._context, facts, lambda: self._model or ())]
+        if setup is not None:
+            own.append(SecuritySetup(self._device.meter, self._device.keys, self._title))
+        self._model = self._device.model.with_own(own)
+        if self._row.proof is not Proof.NONE:
+            self._log(EventCode.AUTHENTICATED)
+
+    def _refused(self) -> None:
+        """Log what the table refused. Before the client has proved itself it counts as a failed attempt."""
+        if self._model is not None:
+            self._log(EventCode.MESSAGE_REFUSED)
+            return
+        self._device.attempts.failed(self._claimant, self._now)
+        self._log(EventCode.ASSOCIATION_REFUSED)
+
+    def _get(self, attribute: Attribute) -> Data | DataAccessResult:
+        return self._ask(
+            lambda model: model.find(attribute.class_id, attribute.instance).get(
+                attribute.index, self._context, attribute.selection
+            )
+        )
+
+    def _set(self, attribute: Attribute, value: Data) -> DataAccessResult:
+        def write(model: ObjectModel) -> None:
+            model.find(attribute.class_id, attribute.instance).set(attribute.index, value, self._context)
+
+        result = self._ask(write)
+        return DataAccessResult.SUCCESS if result is None else result
+
+    def _act(self, method: Method, argument: Data | None) -> ActionResponse:
+        result = self._ask(
+            lambda model: model.find(method.class_id, method.instance).call(method.index, argument, self._context)
+        )
+        if isinstance(result, DataAccessResult):
+            # The two result lists of the standard share their numbers for everything that an object refuses with.
+            return ActionResponse(ActionResult(int(result)), None)
+        return ActionResponse(ActionResult.SUCCESS, result)
+
+    def _ask(self, question: Callable[[ObjectModel], _T]) -> _T | DataAccessResult:
+        """Put ``question`` to the objects; a refusal becomes its result code, a denied access a row in the log."""
+        if self._model is None:
+            return DataAccessResult.OBJECT_UNAVAILABLE
+        try:
+            return question(self._model)
+        except Refusal as refusal:
+            if refusal.result is DataAccessResult.READ_WRITE_DENIED:
+                self._log(EventCode.ACCESS_DENIED)
+            return refusal.result
+
+    @property
+    def _context(self) -> Context:
+        return Context(self._now, self._row, self._title)
+
+    def _log(self, code: EventCode) -> None:
+        self._device.log_security(self._now, code, self._row.sap)
+
+
+def _context_of(row: ClientRow) -> ApplicationContext:
+    return ApplicationContext.LOGICAL_NAMES_CIPHERED if row.ciphered else ApplicationContext.LOGICAL_NAMES
+
+
+def _try_again_later(row: ClientRow) -> bytes:
+    """Return an association response that refuses for now, without a word about why."""
+    rejected = AssociationResult.REJECTED_TRANSIENT
+    return Aare(_context_of(row), rejected, Diagnostic.NO_REASON_GIVEN).to_bytes()

@@ -1,0 +1,82 @@
+"""What the meter brings to an association: for each client row, the configuration of the security state table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+
+from hil.meter.clients import ClientRow, Proof
+from hil.trust import MeterIdentity
+from meterlink.cosem.association import AssociationConfig, PeerCheck
+from meterlink.security.ciphered import Ciphering
+from meterlink.security.counters import ReceiveCounter, SendCounter
+from meterlink.security.hls import Mechanism
+from meterlink.security.keys import KeyRole, KeySet, Secret
+from meterlink.security.suites import Suite
+
+
+@dataclass(frozen=True, kw_only=True)
+class FieldKeys:
+    """What was shared before: the password, the secret of the challenge-response mechanisms, a key set for each suite,
+    and the public keys of clients that send no certificate, by system title.
+
+    Counters live as long as their key: one for what the meter sends under a key, and for each client SAP what was last
+    received, so that nothing recorded in one association can be played in the next.
+    """
+
+    password: bytes = field(repr=False)
+    secret: bytes = field(repr=False)
+    keys: Mapping[Suite, KeySet]
+    client_keys: Mapping[bytes, EllipticCurvePublicKey] = field(default_factory=dict)
+    send_counters: Mapping[Suite, SendCounter] = field(
+        default_factory=lambda: {suite: SendCounter() for suite in Suite}
+    )
+    receive_counters: dict[int, dict[KeyRole, ReceiveCounter]] = field(default_factory=dict)
+
+
+def configure(
+    row: ClientRow, identity: MeterIdentity, field_keys: FieldKeys | None, check: PeerCheck
+) -> AssociationConfig | None:
+    """Return what the association with a client of ``row`` is to be; None when the meter lacks the secrets for it."""
+    if row.certificates:
+        return _with_certificates(row, identity, check)
+    if row.proof is Proof.NONE:
+        return AssociationConfig(mechanism=Mechanism.NONE)
+    if field_keys is None:
+        return None
+    return _with_shared_keys(row, identity, field_keys, check)
+
+
+def _with_certificates(row: ClientRow, identity: MeterIdentity, check: PeerCheck) -> AssociationConfig:
+    return AssociationConfig(
+        mechanism=Mechanism(row.proof),
+        ciphering=Ciphering.GLOBAL,
+        suite=Suite(identity.suite),
+        system_title=identity.system_title,
+        certificate=identity.certificate_der,
+        signer=identity.private_key,
+        verify_peer=check,
+    )
+
+
+def _with_shared_keys(
+    row: ClientRow, identity: MeterIdentity, field_keys: FieldKeys, check: PeerCheck
+) -> AssociationConfig:
+    ecdsa = row.proof is Proof.ECDSA
+    suite = Suite(identity.suite) if ecdsa else Suite.SUITE_0
+    needs_keys = row.ciphered or row.proof is Proof.GMAC
+    return AssociationConfig(
+        mechanism=Mechanism(row.proof),
+        ciphering=Ciphering.GLOBAL if row.ciphered else None,
+        suite=suite,
+        system_title=identity.system_title,
+        certificate=identity.certificate_der if ecdsa else None,
+        signer=identity.private_key if ecdsa else None,
+        secret=Secret(field_keys.password if row.proof is Proof.PASSWORD else field_keys.secret),
+        keys=field_keys.keys[suite] if needs_keys else None,
+        send_counter=field_keys.send_counters[suite] if needs_keys else None,
+        receive_counters=field_keys.receive_counters.setdefault(row.sap, {}) if needs_keys else None,
+        verify_peer=check if ecdsa else None,
+    )
