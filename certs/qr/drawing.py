@@ -13,7 +13,7 @@ import functools
 import io
 import unicodedata
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import zxingcpp
 from PIL import Image, ImageDraw, ImageFont
@@ -54,7 +54,10 @@ def draw(text: str, caption: Sequence[str] = ()) -> Image.Image:
     if not text or not _ALPHANUMERIC.issuperset(text):
         raise PayloadError("payload-characters", "the text has characters outside the alphanumeric mode of QR codes")
     symbol = zxingcpp.create_barcode(text, zxingcpp.BarcodeFormat.QRCode, ec_level="M")
-    modules = memoryview(symbol.to_image(scale=1, add_quiet_zones=False))
+    image: Any = symbol.to_image(
+        scale=1, add_quiet_zones=False
+    )  # has the buffer interface, though its types do not say
+    modules = memoryview(image)
     side = len(modules) * MODULE_PIXELS
     code = Image.frombytes("L", (len(modules), len(modules)), modules.tobytes()).resize((side, side), _NEAREST)
     edge = side + 2 * QUIET_ZONE * MODULE_PIXELS
