@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from .link import LinkEvent
+from meterlink.framing.link import LinkEvent
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,8 @@ from typing import Final
 from construct import Const, Construct, Int16ub, Struct
 
 from meterlink.errors import LocalProtocolError
-
-from .link import LinkClosed, LinkConnected, LinkEvent, LinkNoise, PduReceived, Role
-from .port import PortEvent
+from meterlink.framing.link import LinkClosed, LinkConnected, LinkEvent, LinkNoise, PduReceived, Role
+from meterlink.framing.port import PortEvent
 
 HEADER: Final[Construct] = Struct(
     "version" / Const(1, Int16ub), "source" / Int16ub, "destination" / Int16ub, "length" / Int16ub

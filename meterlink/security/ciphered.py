@@ -8,37 +8,38 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from meterlink.errors import LocalProtocolError, SecurityError
-
-from .control import SecurityControl
-from .keys import KeyRole, KeySet
-from .octets import octet_string, read_octet_string
-from .protection import seal, unseal
-from .suites import SYSTEM_TITLE_LENGTH
-
-
-class Ciphering(enum.Enum):
-    """How a protected APDU is carried."""
-
-    GLOBAL = "glo"
-    DEDICATED = "ded"
-    GENERAL_GLOBAL = "general-glo"
-    GENERAL_DEDICATED = "general-ded"
-
-    @property
-    def is_dedicated(self) -> bool:
-        """True where the dedicated key encrypts."""
-        return self in (Ciphering.DEDICATED, Ciphering.GENERAL_DEDICATED)
-
+from meterlink.security.control import SecurityControl
+from meterlink.security.keys import KeyRole, KeySet
+from meterlink.security.octets import octet_string, read_octet_string
+from meterlink.security.protection import seal, unseal
+from meterlink.security.suites import SYSTEM_TITLE_LENGTH
 
 GENERAL_GLO_CIPHERING: Final = 0xDB
 GENERAL_DED_CIPHERING: Final = 0xDC
 GENERAL_CIPHERING: Final = 0xDD
 GENERAL_SIGNING: Final = 0xDF
+
+
+class Ciphering(enum.Enum):
+    """How a protected APDU is carried."""
+
+    GLOBAL = ("glo", None, None)
+    DEDICATED = ("ded", None, KeyRole.DEDICATED)
+    GENERAL_GLOBAL = ("general-glo", GENERAL_GLO_CIPHERING, None)
+    GENERAL_DEDICATED = ("general-ded", GENERAL_DED_CIPHERING, KeyRole.DEDICATED)
+
+    def __init__(self, label: str, general_tag: int | None, role: KeyRole | None) -> None:
+        self.label = label
+        """Name in the standard, in front of ``-ciphering``."""
+        self.general_tag = general_tag
+        """The tag where it is one for all services, else None."""
+        self.role = role
+        """The key that encrypts; None for the global one that the security control byte names."""
+
 
 # plain tag: (glo- tag, ded- tag), IEC 62056-5-3, table of xDLMS APDU tags
 _SERVICES: Final[Mapping[int, tuple[int, int]]] = MappingProxyType(
@@ -62,14 +63,11 @@ _SPECIFIC: Final = MappingProxyType(
 )
 
 _GENERAL: Final = MappingProxyType(
-    {GENERAL_GLO_CIPHERING: Ciphering.GENERAL_GLOBAL, GENERAL_DED_CIPHERING: Ciphering.GENERAL_DEDICATED}
+    {ciphering.general_tag: ciphering for ciphering in Ciphering if ciphering.general_tag is not None}
 )
 
-_GENERAL_TAGS: Final = MappingProxyType({ciphering: tag for tag, ciphering in _GENERAL.items()})
 
-
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(NamedTuple):
     """A protected APDU that verified: the APDU inside, and what protected it."""
 
     apdu: bytes
@@ -97,17 +95,15 @@ def wrap(
 
     Raises :class:`~meterlink.errors.LocalProtocolError` when the service has no tag for it or the keys do not fit.
     """
-    role = KeyRole.DEDICATED if ciphering.is_dedicated else None
-    tag = _GENERAL_TAGS.get(ciphering)
+    tag = ciphering.general_tag
     if tag is None:
         try:
-            tag = _SERVICES[apdu[0]][ciphering.is_dedicated]
+            front = bytes((_SERVICES[apdu[0]][ciphering.role is not None],))
         except (IndexError, KeyError):
-            raise LocalProtocolError(f"this service has no {ciphering.value} form of its own") from None
-        front = bytes((tag,))
+            raise LocalProtocolError(f"this service has no {ciphering.label} form of its own") from None
     else:
         front = bytes((tag,)) + octet_string(system_title)
-    protected = seal(apdu, control=control, system_title=system_title, counter=counter, keys=keys, role=role)
+    protected = seal(apdu, control=control, system_title=system_title, counter=counter, keys=keys, role=ciphering.role)
     return front + octet_string(protected)
 
 
@@ -136,9 +132,8 @@ def unwrap(data: bytes, *, system_title: bytes, keys: KeySet) -> Opened:
     content, end = read_octet_string(data, at)
     if end != len(data):
         raise SecurityError("octets follow a protected message", code="malformed")
-    role = KeyRole.DEDICATED if ciphering.is_dedicated else None
-    apdu, control, counter = unseal(content, system_title=system_title, keys=keys, role=role)
-    if expected is not None and apdu[:1] != bytes((expected,)):
+    apdu, control, counter = unseal(content, system_title=system_title, keys=keys, role=ciphering.role)
+    if expected is not None and (not apdu or apdu[0] != expected):
         raise SecurityError("the service inside a protected message is not the one outside", code="service-mismatch")
     return Opened(apdu, control, system_title, counter, ciphering)
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from meterlink.errors import SecurityError
-
-from .keys import KeyRole
-from .suites import Suite
+from meterlink.security.keys import KeyRole
+from meterlink.security.suites import Suite
 
 _SUITE: Final = 0x0F
 _AUTHENTICATED: Final = 0x10
@@ -28,16 +27,21 @@ class SecurityControl:
     encrypted: bool = True
     broadcast: bool = False
     compressed: bool = False
+    _byte: int = field(init=False, repr=False, compare=False)
 
-    def to_byte(self) -> int:
-        """Return the byte, 0..255."""
-        return (
+    def __post_init__(self) -> None:
+        byte = (
             self.suite
             | _AUTHENTICATED * self.authenticated
             | _ENCRYPTED * self.encrypted
             | _BROADCAST * self.broadcast
             | _COMPRESSED * self.compressed
         )
+        object.__setattr__(self, "_byte", byte)
+
+    def to_byte(self) -> int:
+        """Return the byte, 0..255."""
+        return self._byte
 
     @classmethod
     def from_byte(cls, byte: int) -> SecurityControl:

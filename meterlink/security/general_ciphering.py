@@ -30,18 +30,18 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from meterlink.errors import LocalProtocolError, SecurityError
-
-from . import signing
-from .ciphered import GENERAL_CIPHERING
-from .control import SecurityControl
-from .counters import ReceiveCounter, SendCounter
-from .general_header import GeneralHeader, transaction_id
-from .key_agreement import algorithm_for, derive, shared_secret
-from .key_wrap import unwrap_key, wrap_key
-from .keys import KeyRole, KeySet, Secret
-from .octets import octet_string, read_octet_string
-from .protection import seal, unseal
-from .suites import Suite
+from meterlink.security import signing
+from meterlink.security.ciphered import GENERAL_CIPHERING
+from meterlink.security.control import SecurityControl
+from meterlink.security.counters import ReceiveCounter, SendCounter
+from meterlink.security.general_header import GeneralHeader, transaction_id
+from meterlink.security.key_agreement import algorithm_for, derive, shared_secret
+from meterlink.security.key_wrap import unwrap_key, wrap_key
+from meterlink.security.keys import KeyRole, KeySet, Secret
+from meterlink.security.octets import octet_string, read_octet_string
+from meterlink.security.protection import seal, unseal
+from meterlink.security.session import receive_counters
+from meterlink.security.suites import Suite
 
 
 class KeyChoice(enum.Enum):
@@ -109,10 +109,6 @@ class OpenedGeneral:
     counter: int
 
 
-def _per_role() -> dict[KeyRole, ReceiveCounter]:
-    return {role: ReceiveCounter() for role in KeyRole}
-
-
 @dataclass(slots=True, eq=False)
 class GeneralCipher:
     """Protects and opens general-ciphering APDUs between two parties; the same for client and server.
@@ -134,7 +130,7 @@ class GeneralCipher:
     peer_agreement_key: ec.EllipticCurvePublicKey | None = None
     header_authenticated: bool = True
     send: SendCounter = field(default_factory=SendCounter)
-    receive: dict[KeyRole, ReceiveCounter] = field(default_factory=_per_role)
+    receive: tuple[ReceiveCounter, ...] = field(default_factory=receive_counters)
     transactions: ReceiveCounter = field(default_factory=ReceiveCounter)
 
     def protect(
@@ -164,7 +160,7 @@ class GeneralCipher:
 
         ``least`` is the least protection accepted (authenticated and encrypted unless told), ``answer_to`` the
         transaction of our question. Raises :class:`~meterlink.errors.SecurityError`: ``unprotected``, ``downgrade``,
-        ``replay``, ``tag``, ``reflected``, ``system-title``, ``transaction``, ``key-missing``, ``key-wrap``,
+        ``replay``, ``tag``, ``reflected``, ``system-title``, ``transaction``, ``no-key``, ``key-wrap``,
         ``authentication-failed``, ``public-key``, ``key-info``.
         """
         if data[:1] != bytes((GENERAL_CIPHERING,)):
@@ -220,16 +216,16 @@ class GeneralCipher:
             return self.keys, _ROLES[info.choice]
         if info.choice is KeyChoice.WRAPPED:
             if self.keys.master is None:
-                raise SecurityError("a key came wrapped, and there is no master key", code="key-missing")
+                raise SecurityError("a key came wrapped, and there is no master key", code="no-key")
             key = unwrap_key(self.keys.master, info.data)
             if len(key) != self.suite.key_length:
                 raise SecurityError("a wrapped key does not fit the security suite", code="key-wrap")
             return self._one_time(key), KeyRole.UNICAST
         if self.agreement_key is None:
-            raise SecurityError("there is no key agreement key", code="key-missing")
+            raise SecurityError("there is no key agreement key", code="no-key")
         if info.choice is KeyChoice.STATIC:
             if self.peer_agreement_key is None:
-                raise SecurityError("the peer's key agreement key is not known", code="key-missing")
+                raise SecurityError("the peer's key agreement key is not known", code="no-key")
             return self._one_time(
                 self._static_key(self.agreement_key, self.peer_agreement_key, header)
             ), KeyRole.UNICAST
@@ -238,7 +234,7 @@ class GeneralCipher:
 
     def _read_ephemeral(self, data: bytes) -> ec.EllipticCurvePublicKey:
         if self.peer_signing_key is None:
-            raise SecurityError("the peer's signing key is not known", code="key-missing")
+            raise SecurityError("the peer's signing key is not known", code="no-key")
         size = self.suite.public_key_length
         point, signature = data[:size], data[size:]
         try:

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from meterlink.errors import SecurityError
-
-from .octets import octet_string, read_octet_string
-from .suites import SYSTEM_TITLE_LENGTH
+from meterlink.security.octets import octet_string, read_octet_string
+from meterlink.security.suites import SYSTEM_TITLE_LENGTH
 
 TRANSACTION_ID_LENGTH: Final = 8
 """Octets of the transaction identifiers that we make; any length up to it is read."""

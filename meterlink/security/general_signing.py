@@ -16,13 +16,12 @@ from dataclasses import dataclass, field
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from meterlink.errors import SecurityError
-
-from . import signing
-from .ciphered import GENERAL_SIGNING
-from .counters import ReceiveCounter
-from .general_header import GeneralHeader, transaction_id
-from .octets import octet_string, read_octet_string
-from .suites import Suite
+from meterlink.security import signing
+from meterlink.security.ciphered import GENERAL_SIGNING
+from meterlink.security.counters import ReceiveCounter
+from meterlink.security.general_header import GeneralHeader, transaction_id
+from meterlink.security.octets import octet_string, read_octet_string
+from meterlink.security.suites import Suite
 
 
 @dataclass(slots=True, eq=False)

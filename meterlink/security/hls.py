@@ -29,13 +29,12 @@ from typing import Final, Protocol
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from meterlink.errors import LocalProtocolError, SecurityError
-
-from . import signing
-from .control import SecurityControl
-from .counters import SendCounter
-from .keys import KeySet, Secret
-from .protection import HEADER_LENGTH, gmac
-from .suites import TAG_LENGTH, Suite
+from meterlink.security import signing
+from meterlink.security.control import SecurityControl
+from meterlink.security.counters import SendCounter
+from meterlink.security.keys import KeySet, Secret
+from meterlink.security.protection import HEADER_LENGTH, gmac
+from meterlink.security.suites import TAG_LENGTH, Suite
 
 MIN_CHALLENGE: Final = 8
 MAX_CHALLENGE: Final = 64

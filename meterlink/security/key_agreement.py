@@ -18,10 +18,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from meterlink.errors import LocalProtocolError, SecurityError
-
-from . import signing
-from .keys import KeyId, KeySet, Secret
-from .suites import Suite
+from meterlink.security import signing
+from meterlink.security.keys import KeyId, KeySet, Secret
+from meterlink.security.suites import Suite
 
 
 class AlgorithmId(enum.Enum):

@@ -5,8 +5,7 @@ from __future__ import annotations
 from cryptography.hazmat.primitives import keywrap
 
 from meterlink.errors import SecurityError
-
-from .keys import Secret
+from meterlink.security.keys import Secret
 
 
 def wrap_key(kek: bytes, key: bytes) -> bytes:

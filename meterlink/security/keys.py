@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from .suites import Suite
+from meterlink.security.suites import Suite
 
 
 class Secret(bytes):
@@ -41,12 +41,12 @@ class KeyId(enum.IntEnum):
     """Master key, the key encryption key (KEK)."""
 
 
-class KeyRole(enum.Enum):
+class KeyRole(enum.IntEnum):
     """Which encryption key of a :class:`KeySet` protects a message."""
 
-    UNICAST = "unicast"
-    BROADCAST = "broadcast"
-    DEDICATED = "dedicated"
+    UNICAST = 0
+    BROADCAST = 1
+    DEDICATED = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +63,7 @@ class KeySet:
     broadcast: bytes | None = None
     dedicated: bytes | None = None
     master: bytes | None = None
-    _ciphers: dict[KeyRole, AESGCM] = field(init=False, repr=False, default_factory=dict)
+    _ciphers: tuple[AESGCM | None, ...] = field(init=False, repr=False)
     _prefixes: dict[int, Secret] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -74,28 +74,16 @@ class KeySet:
             if len(key) not in (16, 32) or len(key) != len(self.unicast):
                 raise ValueError(f"the {name} key has {len(key)} octets; all keys have 16, or all have 32")
             object.__setattr__(self, name, Secret(key))
+        encrypting = (self.unicast, self.broadcast, self.dedicated)  # in the order of KeyRole
+        object.__setattr__(self, "_ciphers", tuple(None if key is None else AESGCM(key) for key in encrypting))
 
     def fits(self, suite: Suite) -> bool:
         """Return whether the keys have the length that ``suite`` asks for."""
         return len(self.unicast) == suite.key_length
 
-    def key(self, role: KeyRole) -> bytes | None:
-        """Return the encryption key of ``role``, None when there is none."""
-        return {
-            KeyRole.UNICAST: self.unicast,
-            KeyRole.BROADCAST: self.broadcast,
-            KeyRole.DEDICATED: self.dedicated,
-        }[role]
-
-    def cipher(self, role: KeyRole) -> AESGCM:
-        """Return AES-GCM under the encryption key of ``role``. Raises ``KeyError`` when there is no such key."""
-        try:
-            return self._ciphers[role]
-        except KeyError:
-            key = self.key(role)
-            if key is None:
-                raise
-            return self._ciphers.setdefault(role, AESGCM(key))
+    def cipher(self, role: KeyRole) -> AESGCM | None:
+        """Return AES-GCM under the encryption key of ``role``, None when there is no such key."""
+        return self._ciphers[role]
 
     def associated_data(self, control: int, header: bytes = b"") -> Secret:
         """Return what is authenticated beside a message: security control byte, authentication key, ``header``."""

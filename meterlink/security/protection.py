@@ -11,10 +11,9 @@ import hmac
 from typing import Final
 
 from meterlink.errors import LocalProtocolError, SecurityError
-
-from .control import SecurityControl
-from .keys import KeyRole, KeySet
-from .suites import SYSTEM_TITLE_LENGTH, TAG_LENGTH
+from meterlink.security.control import SecurityControl
+from meterlink.security.keys import KeyRole, KeySet
+from meterlink.security.suites import SYSTEM_TITLE_LENGTH, TAG_LENGTH
 
 HEADER_LENGTH: Final = 5
 """Octets of SC and IC."""
@@ -39,10 +38,11 @@ def seal(
     ``role`` names the encryption key (None: the one that ``control`` names), ``header`` is authenticated as well.
     Raises :class:`~meterlink.errors.LocalProtocolError` when the keys do not fit.
     """
-    _check_local(control, system_title, keys, role)
+    cipher = keys.cipher(control.key_role if role is None else role)
+    if cipher is None or control.compressed or not keys.fits(control.suite) or len(system_title) != SYSTEM_TITLE_LENGTH:
+        raise LocalProtocolError(_why_not(control, system_title, keys, cipher))
     byte = control.to_byte()
     four = counter.to_bytes(4, "big")
-    cipher = keys.cipher(role or control.key_role)
     nonce = system_title + four
     front = bytes((byte,)) + four
     if not control.authenticated:
@@ -61,16 +61,17 @@ def unseal(
 
     ``system_title`` is the sender's. Whether the protection is enough and the counter new is the caller's to judge.
     Raises :class:`~meterlink.errors.SecurityError`: ``tag`` when it does not verify, ``malformed``, ``suite-unknown``,
-    ``suite-mismatch``, ``key-missing``, ``compression``.
+    and ``no-key`` when the keys are not for such a message.
     """
     if len(data) < HEADER_LENGTH:
         raise SecurityError("a protected message is cut off", code="malformed")
     control = SecurityControl.from_byte(data[0])
-    role = role or control.key_role
-    _check_received(control, system_title, keys, role)
-    nonce = system_title + data[1:HEADER_LENGTH]
-    counter = int.from_bytes(data[1:HEADER_LENGTH], "big")
-    cipher = keys.cipher(role)
+    cipher = keys.cipher(control.key_role if role is None else role)
+    if cipher is None or control.compressed or not keys.fits(control.suite) or len(system_title) != SYSTEM_TITLE_LENGTH:
+        raise SecurityError(_why_not(control, system_title, keys, cipher), code="no-key")
+    four = data[1:HEADER_LENGTH]
+    nonce = system_title + four
+    counter = int.from_bytes(four, "big")
     if not control.authenticated:
         content = data[HEADER_LENGTH:]
         return (cipher.encrypt(nonce, content, None)[:-_FULL_TAG] if control.encrypted else content), control, counter
@@ -97,23 +98,11 @@ def gmac(message: bytes, *, control: SecurityControl, system_title: bytes, count
     return protected[-TAG_LENGTH:]
 
 
-def _check_local(control: SecurityControl, system_title: bytes, keys: KeySet, role: KeyRole | None) -> None:
+def _why_not(control: SecurityControl, system_title: bytes, keys: KeySet, cipher: object | None) -> str:
     if len(system_title) != SYSTEM_TITLE_LENGTH:
-        raise LocalProtocolError(f"a system title has 8 octets, not {len(system_title)}")
-    if not keys.fits(control.suite):
-        raise LocalProtocolError(f"the keys do not fit security suite {control.suite.value}")
-    if keys.key(role or control.key_role) is None:
-        raise LocalProtocolError(f"there is no {(role or control.key_role).value} key")
+        return f"a system title has 8 octets, not {len(system_title)}"
     if control.compressed:
-        raise LocalProtocolError("compressed messages are not supported")
-
-
-def _check_received(control: SecurityControl, system_title: bytes, keys: KeySet, role: KeyRole) -> None:
-    if len(system_title) != SYSTEM_TITLE_LENGTH:
-        raise SecurityError(f"a system title has 8 octets, not {len(system_title)}", code="system-title")
+        return "compressed messages are not supported"
     if not keys.fits(control.suite):
-        raise SecurityError(f"security suite {control.suite.value} does not fit the keys", code="suite-mismatch")
-    if keys.key(role) is None:
-        raise SecurityError(f"the message is for a {role.value} key, which is not there", code="key-missing")
-    if control.compressed:
-        raise SecurityError("compressed messages are not supported", code="compression")
+        return f"the keys do not fit security suite {control.suite.value}"
+    return "the key that the message is for is not there" if cipher is None else "the keys are not for this message"

@@ -9,17 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from meterlink.errors import SecurityError
-
-from .ciphered import Ciphering, Opened, can_be_specific, unwrap, wrap
-from .control import SecurityControl
-from .counters import ReceiveCounter, SendCounter
-from .keys import KeyRole, KeySet
+from meterlink.security.ciphered import Ciphering, Opened, can_be_specific, unwrap, wrap
+from meterlink.security.control import SecurityControl
+from meterlink.security.counters import ReceiveCounter, SendCounter
+from meterlink.security.keys import KeyRole, KeySet
 
 _GENERAL = {Ciphering.GLOBAL: Ciphering.GENERAL_GLOBAL, Ciphering.DEDICATED: Ciphering.GENERAL_DEDICATED}
 
 
-def _per_role() -> dict[KeyRole, ReceiveCounter]:
-    return {role: ReceiveCounter() for role in KeyRole}
+def receive_counters() -> tuple[ReceiveCounter, ...]:
+    """Return a counter for each :class:`~meterlink.security.keys.KeyRole`, in its order."""
+    return tuple(ReceiveCounter() for _ in KeyRole)
 
 
 @dataclass(slots=True, eq=False)
@@ -37,7 +37,7 @@ class SecureSession:
     ciphering: Ciphering = Ciphering.GLOBAL
     least: SecurityControl | None = None
     send: SendCounter = field(default_factory=SendCounter)
-    receive: dict[KeyRole, ReceiveCounter] = field(default_factory=_per_role)
+    receive: tuple[ReceiveCounter, ...] = field(default_factory=receive_counters)
 
     def protect(self, apdu: bytes, control: SecurityControl | None = None) -> bytes:
         """Return ``apdu`` protected, with the next counter.
@@ -46,7 +46,9 @@ class SecureSession:
         one. Raises :class:`~meterlink.errors.SecurityError` (``counter-exhausted``) or
         :class:`~meterlink.errors.LocalProtocolError`.
         """
-        ciphering = self.ciphering if can_be_specific(apdu) else _GENERAL.get(self.ciphering, self.ciphering)
+        ciphering = self.ciphering
+        if ciphering.general_tag is None and not can_be_specific(apdu):
+            ciphering = _GENERAL[ciphering]
         return wrap(
             apdu,
             ciphering=ciphering,
@@ -72,6 +74,6 @@ class SecureSession:
                 f"a message came with less protection than agreed: {opened.control} instead of {least}",
                 code="downgrade",
             )
-        role = KeyRole.DEDICATED if opened.ciphering.is_dedicated else opened.control.key_role
-        self.receive[role].accept(opened.counter)
+        role = opened.ciphering.role
+        self.receive[opened.control.key_role if role is None else role].accept(opened.counter)
         return opened

@@ -7,8 +7,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
 from meterlink.errors import LocalProtocolError, SecurityError
-
-from .suites import Suite
+from meterlink.security.suites import Suite
 
 _UNCOMPRESSED = b"\x04"
 """Prefix of an uncompressed point (SEC 1, 2.3.3). DLMS leaves it out."""

@@ -11,9 +11,9 @@ import enum
 from collections import deque
 from typing import Final
 
-from .address import HdlcAddress
-from .control import FrameKind
-from .frame import HdlcFrame
+from meterlink.framing.hdlc.address import HdlcAddress
+from meterlink.framing.hdlc.control import FrameKind
+from meterlink.framing.hdlc.frame import HdlcFrame
 
 _KEPT: Final = 16
 """Frames of ours that are remembered until their echo comes: two windows."""

@@ -8,7 +8,12 @@ from typing import Final
 
 from construct import ConstructError
 
-from .description import INFORMATION_CONTROL, SUPERVISORY_CONTROL, UNNUMBERED_CONTROL, UNNUMBERED_KINDS
+from meterlink.framing.hdlc.description import (
+    INFORMATION_CONTROL,
+    SUPERVISORY_CONTROL,
+    UNNUMBERED_CONTROL,
+    UNNUMBERED_KINDS,
+)
 
 
 class FrameKind(enum.Enum):

@@ -8,9 +8,8 @@ from typing import Final
 from fastcrc.crc16 import ibm_sdlc
 
 from meterlink.errors import LocalProtocolError, ProtocolError
-
-from .address import HdlcAddress
-from .control import CONTROLS, Control
+from meterlink.framing.hdlc.address import HdlcAddress
+from meterlink.framing.hdlc.control import CONTROLS, Control
 
 FLAG_OCTET: Final = 0x7E
 MAX_LENGTH: Final = 2047

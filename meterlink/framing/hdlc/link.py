@@ -9,15 +9,14 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Final
 
+from meterlink.framing.hdlc.address import HdlcAddress
+from meterlink.framing.hdlc.addressing import Addressing, Mine
+from meterlink.framing.hdlc.frame import HdlcFrame
+from meterlink.framing.hdlc.parameters import HdlcParameters, HdlcTimers
+from meterlink.framing.hdlc.reader import FrameReader
+from meterlink.framing.hdlc.states import State
+from meterlink.framing.hdlc.station import COMMANDS, RESPONSES, Station
 from meterlink.framing.link import LinkEvent, LinkNoise, Role
-
-from .address import HdlcAddress
-from .addressing import Addressing, Mine
-from .frame import HdlcFrame
-from .parameters import HdlcParameters, HdlcTimers
-from .reader import FrameReader
-from .states import State
-from .station import COMMANDS, RESPONSES, Station
 
 _SENT_ALONE: Final = MappingProxyType({Role.CLIENT: COMMANDS, Role.SERVER: RESPONSES})
 

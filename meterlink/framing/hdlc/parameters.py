@@ -8,9 +8,8 @@ from typing import Final
 from construct import ConstructError
 
 from meterlink.errors import ProtocolError
-
-from .description import PARAMETERS
-from .frame import MAX_INFORMATION
+from meterlink.framing.hdlc.description import PARAMETERS
+from meterlink.framing.hdlc.frame import MAX_INFORMATION
 
 DEFAULT_INFORMATION: Final = 128
 """Largest information field in octets where nothing else was agreed."""

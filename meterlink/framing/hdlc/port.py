@@ -6,16 +6,15 @@ from collections.abc import Collection
 from typing import Final
 
 from meterlink.errors import LocalProtocolError
+from meterlink.framing.hdlc.address import MAX_SHORT_PART, HdlcAddress
+from meterlink.framing.hdlc.control import FrameKind, control
+from meterlink.framing.hdlc.frame import HdlcFrame
+from meterlink.framing.hdlc.link import HdlcLink
+from meterlink.framing.hdlc.parameters import HdlcParameters, HdlcTimers
+from meterlink.framing.hdlc.reader import FrameReader
+from meterlink.framing.hdlc.states import State
 from meterlink.framing.link import LinkEvent, LinkNoise, Role
 from meterlink.framing.port import PortEvent
-
-from .address import MAX_SHORT_PART, HdlcAddress
-from .control import FrameKind, control
-from .frame import HdlcFrame
-from .link import HdlcLink
-from .parameters import HdlcParameters, HdlcTimers
-from .reader import FrameReader
-from .states import State
 
 MAX_LINKS: Final = 8
 """Clients that one line serves at a time; a client beyond them is told that the mode is disconnected."""

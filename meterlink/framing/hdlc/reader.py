@@ -14,9 +14,8 @@ from __future__ import annotations
 from typing import Final
 
 from meterlink.errors import ProtocolError
+from meterlink.framing.hdlc.frame import FLAG_OCTET, HdlcFrame, Header, read_header, read_rest
 from meterlink.framing.link import LinkNoise
-
-from .frame import FLAG_OCTET, HdlcFrame, Header, read_header, read_rest
 
 NOISE_LIMIT: Final = 2048
 """Dropped octets are told of in pieces of at most so many."""

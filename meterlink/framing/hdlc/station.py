@@ -12,14 +12,13 @@ from types import MappingProxyType
 from typing import Final
 
 from meterlink.errors import LocalProtocolError, ProtocolError
+from meterlink.framing.hdlc.control import Control, FrameKind, control
+from meterlink.framing.hdlc.description import REJECTION
+from meterlink.framing.hdlc.frame import HdlcFrame
+from meterlink.framing.hdlc.parameters import HdlcParameters, HdlcTimers
+from meterlink.framing.hdlc.states import CONNECTED, TABLES, TIMERS, Action, Input, State, Step, Timer
+from meterlink.framing.hdlc.window import MODULUS, Incoming, Outgoing
 from meterlink.framing.link import LinkClosed, LinkConnected, LinkEvent, LinkNoise, PduReceived, Role
-
-from .control import Control, FrameKind, control
-from .description import REJECTION
-from .frame import HdlcFrame
-from .parameters import HdlcParameters, HdlcTimers
-from .states import CONNECTED, TABLES, TIMERS, Action, Input, State, Step, Timer
-from .window import MODULUS, Incoming, Outgoing
 
 LLC_OF: Final = MappingProxyType({Role.CLIENT: b"\xe6\xe6\x00", Role.SERVER: b"\xe6\xe7\x00"})
 """LLC header (ISO/IEC 8802-2) in front of a service data unit, by the role that sends it."""
