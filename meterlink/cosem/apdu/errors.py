@@ -148,6 +148,7 @@ _REASONS: Final[Mapping[int, tuple[str, tuple[str, ...]]]] = MappingProxyType(
 INITIATE_ERROR: Final = 1
 DLMS_VERSION_TOO_LOW: Final = (6, 1)
 INCOMPATIBLE_CONFORMANCE: Final = (6, 2)
+PDU_SIZE_TOO_SHORT: Final = (6, 3)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,191 @@
+"""What lies between the state table and the link: the protection of APDUs, as the association was made.
+
+Three things can be true: the context knows no ciphering, and all APDUs are plain; it does and keys are there, and all
+APDUs are protected as the policy says; it does and keys are still to be agreed on, and the caller lets nothing through
+but the agreement.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from meterlink.cosem.association.config import AssociationConfig
+from meterlink.errors import LocalProtocolError, ProtocolError, SecurityError
+from meterlink.framing.link import Role
+from meterlink.security.ciphered import Ciphering, Opened, is_ciphered, wrap
+from meterlink.security.control import SecurityControl
+from meterlink.security.counters import ReceiveCounter, SendCounter
+from meterlink.security.keys import KeyRole, KeySet
+from meterlink.security.session import SecureSession, receive_counters
+
+_OVERHEAD: Final = 1 + 9 + 5 + 5 + 12
+"""Octets that protection adds at most: tag, system title, length, security control and counter, authentication tag."""
+
+_MIRRORED: Final = {
+    Ciphering.GLOBAL: (Ciphering.GLOBAL, Ciphering.GENERAL_GLOBAL),
+    Ciphering.GENERAL_GLOBAL: (Ciphering.GLOBAL, Ciphering.GENERAL_GLOBAL),
+    Ciphering.DEDICATED: (Ciphering.DEDICATED, Ciphering.GENERAL_DEDICATED),
+    Ciphering.GENERAL_DEDICATED: (Ciphering.DEDICATED, Ciphering.GENERAL_DEDICATED),
+}
+"""The forms that the same key carries: a server answers in the one that it was asked in."""
+
+
+class Channel:
+    """The protection of one association, in either role."""
+
+    def __init__(self, config: AssociationConfig, role: Role) -> None:
+        self._config = config
+        self._role = role
+        self._session: SecureSession | None = None
+        self._count = config.send_counter or SendCounter()
+        self.agreed = False
+        """True once keys were agreed on in this association: from then on there is no way back to less."""
+
+    @property
+    def counter(self) -> SendCounter:
+        """The counter of what we protect with the shared unicast key."""
+        return self._count
+
+    @property
+    def is_protected(self) -> bool:
+        """True when keys are in force."""
+        return self._session is not None
+
+    @property
+    def needs_keys(self) -> bool:
+        """True while the context wants ciphering and there are no keys yet."""
+        return self._config.ciphering is not None and self._session is None
+
+    @property
+    def keys(self) -> KeySet | None:
+        """The keys in force."""
+        return None if self._session is None else self._session.keys
+
+    @property
+    def expected_counter(self) -> int | None:
+        """The least counter that we accept from the peer under the shared unicast key."""
+        return None if self._session is None else self._session.receive[KeyRole.UNICAST].least
+
+    @property
+    def overhead(self) -> int:
+        """Octets that protection adds to an APDU at most."""
+        return 0 if self._session is None else _OVERHEAD
+
+    def seal_first(self, apdu: bytes) -> bytes:
+        """Protect the client's InitiateRequest: the peer is not known yet, only our side of the keys is needed."""
+        keys, title = self._config.keys, self._config.system_title
+        if self._config.ciphering is None or keys is None or title is None:
+            return apdu
+        return wrap(
+            apdu,
+            ciphering=Ciphering.GLOBAL,
+            control=self._initiate_control(),
+            system_title=title,
+            counter=self._count.next(),
+            keys=keys,
+        )
+
+    def start(self, peer_title: bytes | None) -> None:
+        """The peer is known: put the shared keys in force, where there are any and the context has ciphering.
+
+        InitiateRequest and InitiateResponse are always protected with the global key.
+        """
+        config = self._config
+        if config.ciphering is None or config.keys is None:
+            return
+        received = config.receive_counters or receive_counters()
+        self._session = self._make(config.keys, peer_title or b"", self._count, received)
+        self._session.control = self._initiate_control()
+
+    def use_service_keys(self, dedicated_key: bytes | None) -> None:
+        """The initiate phase is over: services use the configured form, with the dedicated key where there is one.
+
+        Raises ``ValueError`` when the dedicated key does not have the length of the others.
+        """
+        if self._session is None:
+            return
+        session, ciphering = self._session, self._config.ciphering or Ciphering.GLOBAL
+        if dedicated_key is not None:
+            keys = session.keys.with_dedicated(dedicated_key)
+            receive = (*session.receive[: KeyRole.DEDICATED], ReceiveCounter())
+            self._session = self._make(keys, session.peer_title, SendCounter(), receive)
+            if ciphering.role is None:
+                ciphering = Ciphering.DEDICATED
+        elif ciphering.role is not None:
+            ciphering = Ciphering.GLOBAL
+        self._session.ciphering = ciphering
+        self._session.control = self._sent()
+
+    def install(self, keys: KeySet, peer_title: bytes) -> None:
+        """Put agreed keys in force: everything authenticated and encrypted, counters from 0."""
+        self.agreed = True
+        self._session = self._make(keys, peer_title, SendCounter(), receive_counters())
+        full = SecurityControl(self._config.suite, authenticated=True, encrypted=True)
+        self._session.control, self._session.least = full, full
+        wanted = self._config.ciphering
+        general = wanted in (Ciphering.GENERAL_GLOBAL, Ciphering.GENERAL_DEDICATED)
+        self._session.ciphering = Ciphering.GENERAL_GLOBAL if general else Ciphering.GLOBAL
+
+    def seal(self, apdu: bytes) -> bytes:
+        """Return ``apdu`` as it goes out. Raises SecurityError when the counter is used up."""
+        session = self._session
+        if session is None or not (session.control.authenticated or session.control.encrypted):
+            return apdu
+        return session.protect(apdu)
+
+    def open(self, data: bytes) -> bytes:
+        """Return the plain APDU in what came in. Raises SecurityError when its protection is not what it must be."""
+        session = self._session
+        if session is None:
+            if is_ciphered(data):
+                raise SecurityError("a protected message came and no keys are in force", code="key-missing")
+            return data
+        least = session.least or session.control
+        if not (least.authenticated or least.encrypted or is_ciphered(data)):
+            return data
+        try:
+            opened = session.open(data)
+        except SecurityError:
+            raise
+        except ProtocolError as error:
+            # Octets that do not even have the form of a protected message are not one.
+            raise SecurityError(error.message, code="malformed") from None
+        self._mirror(opened)
+        return opened.apdu
+
+    def _mirror(self, opened: Opened) -> None:
+        session = self._session
+        if self._role is Role.SERVER and session and opened.ciphering in _MIRRORED[session.ciphering]:
+            session.ciphering = opened.ciphering
+
+    def _make(
+        self,
+        keys: KeySet,
+        peer_title: bytes,
+        send: SendCounter,
+        receive: tuple[ReceiveCounter, ...],
+    ) -> SecureSession:
+        title = self._config.system_title
+        if title is None:
+            raise LocalProtocolError("there is no system title to protect messages with")
+        return SecureSession(
+            keys, title, peer_title, control=self._sent(), least=self._least(), send=send, receive=receive
+        )
+
+    def _sent(self) -> SecurityControl:
+        return self._controls()[0]
+
+    def _least(self) -> SecurityControl:
+        return self._controls()[1]
+
+    def _controls(self) -> tuple[SecurityControl, SecurityControl]:
+        policy, suite = self._config.policy, self._config.suite
+        request, response = policy.least_request(suite), policy.least_response(suite)
+        return (request, response) if self._role is Role.CLIENT else (response, request)
+
+    def _initiate_control(self) -> SecurityControl:
+        sent = self._sent()
+        if sent.authenticated or sent.encrypted:
+            return sent
+        # A policy that asks for nothing says nothing about the association itself, which carries a dedicated key.
+        return SecurityControl(self._config.suite)

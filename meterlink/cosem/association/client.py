@@ -1,0 +1,431 @@
+"""The client's side of an association, without I/O: APDUs in, events out."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+
+from meterlink.cosem import apdu as xdlms
+from meterlink.cosem.acse import Aare, Aarq, AssociationResult, Diagnostic, Rlre, Rlrq
+from meterlink.cosem.apdu import (
+    ConfirmedServiceError,
+    DataNotification,
+    EventNotification,
+    ExceptionResponse,
+    InitiateRequest,
+    InitiateResponse,
+    action,
+)
+from meterlink.cosem.association.agreement import AGREED, key_agreement, offers_from_data, offers_to_data
+from meterlink.cosem.association.channel import Channel
+from meterlink.cosem.association.config import AssociationConfig
+from meterlink.cosem.association.events import (
+    Associated,
+    ClientEvent,
+    KeysAgreed,
+    Notification,
+    Released,
+    Response,
+    Send,
+)
+from meterlink.cosem.association.exchange import ActionExchange, Exchange, GetExchange, SetExchange, unexpected
+from meterlink.cosem.association.proof import CHALLENGE_LENGTH, REPLY_TO_HLS, Proof, make_proof
+from meterlink.cosem.association.states import Machine, Signal, State
+from meterlink.cosem.conformance import Conformance
+from meterlink.cosem.data import Data, octet_string
+from meterlink.cosem.names import Attribute, Method
+from meterlink.cosem.results import refusal
+from meterlink.errors import AssociationRefused, LocalProtocolError, ProtocolError, SecurityError
+from meterlink.framing.link import Role
+from meterlink.security.ciphered import is_ciphered
+from meterlink.security.hls import Exchange as HlsExchange
+from meterlink.security.hls import Mechanism
+from meterlink.security.key_agreement import EphemeralAgreement, key_set_from
+from meterlink.security.keys import KeyRole, Secret
+
+_CONFIRMED_HIGH: Final = 0xC0
+"""Invoke-id-and-priority: confirmed service, high priority; the low half is the invoke id."""
+
+_NO_BOUND: Final = 0xFFFF
+
+_HINTS: Final = {
+    "authentication-failure": "The password, the key or the certificate is not one that the meter accepts.",
+    "application-context-name-not-supported": "The meter does not speak this kind of association on this client SAP.",
+    "authentication-mechanism-name-not-recognised": "The meter wants another authentication mechanism.",
+    "authentication-mechanism-name-required": "The meter wants the client to authenticate.",
+    "invocation-counter-error": "The meter has seen a higher invocation counter under these keys.",
+}
+
+
+class ClientAssociation:
+    """One association, from the client's side.
+
+    A method that returns bytes makes the next APDU to send. :meth:`receive` takes what comes back; when it raises, the
+    association is closed and the link must be dropped. Keys and challenges are forgotten with the association.
+    """
+
+    def __init__(self, config: AssociationConfig) -> None:
+        self._config = config
+        self._machine = Machine()
+        self._invoke = 0
+        self._reset()
+
+    def _reset(self) -> None:
+        self._channel = Channel(self._config, Role.CLIENT)
+        self._exchange: Exchange | None = None
+        self._challenge = b""
+        self._dedicated_key: bytes | None = None
+        self._hls: HlsExchange | None = None
+        self._proof: Proof | None = None
+        self._peer_key: EllipticCurvePublicKey | None = None
+        self._agreement: EphemeralAgreement | None = None
+        self._conformance = Conformance(0)
+        self._max_send = 0
+        self._server_title: bytes | None = None
+        self._server_certificate: bytes | None = None
+
+    @property
+    def state(self) -> State:
+        """Where the association stands."""
+        return self._machine.state
+
+    @property
+    def is_associated(self) -> bool:
+        """True while the association is in force."""
+        return self.state in (State.ASSOCIATED, State.BUSY)
+
+    @property
+    def is_protected(self) -> bool:
+        """True when APDUs are protected."""
+        return self._channel.is_protected
+
+    @property
+    def conformance(self) -> Conformance:
+        """The services that both sides speak; empty before the association."""
+        return self._conformance
+
+    @property
+    def server_title(self) -> bytes | None:
+        """The meter's system title, where it gave one."""
+        return self._server_title
+
+    @property
+    def server_certificate(self) -> bytes | None:
+        """The meter's certificate (DER), where it gave one."""
+        return self._server_certificate
+
+    def open(self) -> bytes:
+        """Return the AARQ. Raises LocalProtocolError unless the association is idle."""
+        self._step(Signal.AARQ)
+        self._reset()
+        config = self._config
+        if config.mechanism.is_high:
+            self._challenge = config.random(CHALLENGE_LENGTH)
+        if config.ciphering is not None and config.ciphering.role is KeyRole.DEDICATED and config.keys is not None:
+            self._dedicated_key = Secret(config.random(config.suite.key_length))
+        return Aarq(
+            config.context,
+            self._channel.seal_first(self._initiate(self._dedicated_key).to_bytes()),
+            config.mechanism,
+            config.system_title,
+            config.certificate if config.mechanism is Mechanism.ECDSA else None,
+            config.secret if config.mechanism is Mechanism.LOW else self._challenge or None,
+        ).to_bytes()
+
+    def agree_keys(self) -> bytes:
+        """Return the ACTION that agrees on new keys with the meter; the answer gives :class:`KeysAgreed`.
+
+        Raises LocalProtocolError when the association was not made with mechanism ECDSA or is busy.
+        """
+        config = self._config
+        if config.signer is None or self._peer_key is None or config.ciphering is None:
+            raise LocalProtocolError("keys are agreed on after mechanism ECDSA, in a context with ciphering")
+        self._step(Signal.REQUEST)
+        self._agreement = EphemeralAgreement(suite=config.suite, key_ids=AGREED, signing_key=config.signer)
+        parameters = offers_to_data(self._agreement.offers)
+        # The agreement is never cut into blocks: it must be whole before a byte of it is believed.
+        self._exchange = ActionExchange(
+            self._next_invoke(),
+            ((key_agreement(config.security_setup), parameters),),
+            _NO_BOUND,
+            blocks=False,
+            limit=config.max_transfer,
+        )
+        return self._channel.seal(self._exchange.first().to_bytes())
+
+    def get(self, *attributes: Attribute) -> bytes:
+        """Return the GET of ``attributes``: one goes alone, several go as a list.
+
+        Raises LocalProtocolError while nothing may be asked, MeterRefused (``service-not-supported``) for a service
+        that the meter does not speak.
+        """
+        if not attributes:
+            raise LocalProtocolError("no attribute is asked for")
+        self._require(Conformance.GET, len(attributes))
+        if any(attribute.selection for attribute in attributes):
+            self._require(Conformance.SELECTIVE_ACCESS, 1)
+        return self._begin(GetExchange(self._next_invoke(), attributes, self._config.max_transfer))
+
+    def set(self, *items: tuple[Attribute, Data]) -> bytes:
+        """Return the SET of attributes to values, in blocks where it is too long for one APDU. Raises as :meth:`get`,
+        and UsageError when the values are too long for the meter."""
+        if not items:
+            raise LocalProtocolError("no attribute is to be written")
+        self._require(Conformance.SET, len(items))
+        blocks = Conformance.BLOCK_TRANSFER_WITH_SET in self._conformance
+        return self._begin(SetExchange(self._next_invoke(), items, self._room, blocks))
+
+    def action(self, *items: tuple[Method, Data | None]) -> bytes:
+        """Return the ACTION on methods with their parameters (None for a method without). Raises as :meth:`set`."""
+        if not items:
+            raise LocalProtocolError("no method is to be called")
+        self._require(Conformance.ACTION, len(items))
+        blocks = Conformance.BLOCK_TRANSFER_WITH_ACTION in self._conformance
+        return self._begin(
+            ActionExchange(self._next_invoke(), items, self._room, blocks, self._config.max_transfer)
+        )
+
+    def release(self) -> bytes:
+        """Return the RLRQ; in a ciphered association it carries a protected InitiateRequest, so that nobody else can
+        release it. Raises LocalProtocolError while a response is due."""
+        self._step(Signal.RLRQ)
+        if not self._channel.is_protected:
+            return Rlrq().to_bytes()
+        return Rlrq(user_information=self._channel.seal(self._initiate(None).to_bytes())).to_bytes()
+
+    def link_lost(self) -> None:
+        """The link is gone: forget the association and its keys. Safe in every state."""
+        self._step(Signal.LINK_LOST)
+        self._reset()
+
+    def receive(self, data: bytes) -> list[ClientEvent]:
+        """Take one APDU of the meter; return what it means.
+
+        Raises AssociationRefused, what the judge of the peer raises, SecurityError and ProtocolError; the association
+        is closed then.
+        """
+        sound = False
+        try:
+            events = self._receive(data)
+            sound = True
+        finally:
+            if not sound:
+                self._machine.step(Signal.VIOLATION)
+                self._reset()
+        return events
+
+    def _receive(self, data: bytes) -> list[ClientEvent]:
+        if self.state is State.CLOSED:
+            raise ProtocolError("the association is closed")
+        if data[:1] == bytes((Aare.TAG,)):
+            return self._aare(Aare.from_bytes(data))
+        if data[:1] == bytes((Rlre.TAG,)):
+            return self._rlre(Rlre.from_bytes(data))
+        if data[:1] in (bytes((ExceptionResponse.TAG,)), bytes((ConfirmedServiceError.TAG,))):
+            return self._exception(xdlms.decode(data))
+        message = xdlms.decode(self._channel.open(data))
+        if isinstance(message, DataNotification | EventNotification):
+            return self._notification(message)
+        if isinstance(message, ExceptionResponse | ConfirmedServiceError):
+            return self._refused(message)
+        if self.state is State.PROVING:
+            return self._proved(message)
+        return self._response(message)
+
+    # opening
+
+    def _aare(self, aare: Aare) -> list[ClientEvent]:
+        if self.state is not State.PENDING:
+            raise ProtocolError("an AARE came that nothing asked for")
+        if aare.result is not AssociationResult.ACCEPTED:
+            raise self._rejected(aare)
+        config = self._config
+        self._check_offer(aare)
+        self._server_title = aare.system_title
+        self._server_certificate = aare.certificate
+        if config.mechanism is Mechanism.ECDSA and config.verify_peer is not None:
+            self._peer_key = config.verify_peer(aare.system_title or b"", aare.certificate or b"")
+        self._channel.start(aare.system_title)
+        self._negotiated(self._channel.open(aare.user_information))
+        self._channel.use_service_keys(self._dedicated_key)
+        if not config.mechanism.is_high:
+            self._machine.step(Signal.AARE_ACCEPT)
+            return [self._associated()]
+        self._machine.step(Signal.AARE_CHALLENGE)
+        own, peer = config.system_title or b"", aare.system_title or b""
+        self._hls = HlsExchange(own, peer, self._challenge, aare.challenge or b"")
+        self._proof = make_proof(config, self._peer_key, self._channel.counter)
+        answer = octet_string(self._proof.answer(self._hls))
+        request = action.ActionRequestNormal(self._next_invoke(), REPLY_TO_HLS, answer)
+        self._machine.step(Signal.PROOF)
+        return [Send(self._channel.seal(request.to_bytes()))]
+
+    def _rejected(self, aare: Aare) -> AssociationRefused:
+        code = aare.diagnostic.code
+        if aare.user_information[:1] == bytes((ConfirmedServiceError.TAG,)):
+            error = xdlms.decode(aare.user_information)
+            if isinstance(error, ConfirmedServiceError) and aare.diagnostic in (
+                Diagnostic.NULL,
+                Diagnostic.NO_REASON_GIVEN,
+            ):
+                code = error.code
+        return _association_refused(code)
+
+    def _check_offer(self, aare: Aare) -> None:
+        """Refuse an acceptance that is less than what was asked for, or that is our own request come back."""
+        config = self._config
+        if aare.context is not config.context:
+            raise SecurityError("the meter answers in another application context than asked for", code="downgrade")
+        silent = aare.mechanism is Mechanism.NONE and not config.mechanism.is_high
+        if aare.mechanism is not config.mechanism and not silent:
+            raise SecurityError("the meter answers with another mechanism than asked for", code="downgrade")
+        if config.mechanism.is_high is not (aare.diagnostic is Diagnostic.AUTHENTICATION_REQUIRED):
+            raise SecurityError("the meter leaves out the authentication that was asked for", code="downgrade")
+        if config.system_title is not None and aare.system_title == config.system_title:
+            raise SecurityError("the meter uses our own system title", code="reflected")
+        if config.certificate is not None and aare.certificate == config.certificate:
+            raise SecurityError("the meter uses our own certificate", code="reflected")
+        needs_title = config.mechanism >= Mechanism.GMAC or config.ciphering is not None
+        if needs_title and len(aare.system_title or b"") != 8:
+            raise SecurityError("the meter gives no system title of 8 octets", code="system-title")
+
+    def _negotiated(self, plain: bytes) -> None:
+        message = xdlms.decode(plain)
+        if not isinstance(message, InitiateResponse):
+            raise ProtocolError("the AARE carries no InitiateResponse")
+        self._conformance = message.conformance & self._config.conformance
+        self._max_send = message.max_pdu or _NO_BOUND
+
+    def _proved(self, message: xdlms.Apdu) -> list[ClientEvent]:
+        if not isinstance(message, action.ActionResponseNormal):
+            raise unexpected(message)
+        self._check_invoke(message.invoke)
+        if message.response.result:
+            raise _association_refused("authentication-failure")
+        if self._proof is None or self._hls is None or not isinstance(message.response.data, Data):
+            raise SecurityError("the meter does not prove who it is", code="authentication-failed")
+        self._proof.check(self._hls, message.response.data.as_bytes())
+        self._machine.step(Signal.PROOF_ACCEPT)
+        self._proof = self._hls = None
+        return [self._associated()]
+
+    def _associated(self) -> Associated:
+        return Associated(
+            self._config.mechanism, self._server_title, self._server_certificate, self._conformance
+        )
+
+    # in force
+
+    def _begin(self, exchange: Exchange) -> bytes:
+        if self._channel.needs_keys:
+            raise LocalProtocolError("nothing is asked before keys are agreed on")
+        if not self._machine.allows(Signal.REQUEST):
+            raise LocalProtocolError(f"nothing may be asked while the association is {self.state.value}")
+        request = self._channel.seal(exchange.first().to_bytes())
+        self._machine.step(Signal.REQUEST)
+        self._exchange = exchange
+        return request
+
+    def _response(self, message: xdlms.Apdu) -> list[ClientEvent]:
+        exchange = self._exchange
+        if exchange is None or self.state is not State.BUSY or not isinstance(message, xdlms.Response):
+            raise unexpected(message)
+        self._check_invoke(message.invoke)
+        self._machine.step(Signal.RESPONSE)
+        following = exchange.feed(message)
+        if following is not None:
+            self._machine.step(Signal.REQUEST)
+            return [Send(self._channel.seal(following.to_bytes()))]
+        self._exchange = None
+        if self._agreement is not None:
+            return [self._agreed(self._agreement, Response(exchange.results).value())]
+        return [Response(exchange.results)]
+
+    def _agreed(self, agreement: EphemeralAgreement, answer: Data) -> KeysAgreed:
+        config = self._config
+        self._agreement = None
+        if self._peer_key is None or self._server_title is None or config.system_title is None:
+            raise LocalProtocolError("keys are agreed on with a known peer only")
+        keys = agreement.agree(
+            offers_from_data(answer),
+            peer_public_key=self._peer_key,
+            party_u=config.system_title,
+            party_v=self._server_title,
+        )
+        self._channel.install(key_set_from(keys), self._server_title)
+        return KeysAgreed(config.suite)
+
+    def _exception(self, message: xdlms.Apdu) -> list[ClientEvent]:
+        """Take a refusal that came without protection. After key agreement nothing plain is believed; with shared keys
+        it is a refusal like any other: meters that cannot decipher a request have no other way to say so."""
+        if self._channel.agreed:
+            raise SecurityError("the meter answers without protection", code="unprotected")
+        if not isinstance(message, ExceptionResponse | ConfirmedServiceError):
+            raise unexpected(message)
+        return self._refused(message)
+
+    def _refused(self, message: ExceptionResponse | ConfirmedServiceError) -> list[ClientEvent]:
+        if self.state in (State.PENDING, State.PROVING):
+            service = message.service.code if isinstance(message, ExceptionResponse) else message.code
+            raise _association_refused(service)
+        exchange = self._exchange
+        if self.state is not State.BUSY or exchange is None:
+            raise unexpected(message)
+        self._machine.step(Signal.RESPONSE)
+        self._exchange = None
+        error = message.error(exchange.what)
+        if self._agreement is not None:
+            raise error
+        return [Response((error,) * exchange.count)]
+
+    def _notification(self, message: DataNotification | EventNotification) -> list[ClientEvent]:
+        protected = self._channel.is_protected
+        if self._config.ciphering is not None and not protected:
+            raise SecurityError("a notification came before there are keys", code="unprotected")
+        self._machine.step(Signal.NOTIFICATION)
+        return [Notification(message, protected)]
+
+    def _rlre(self, rlre: Rlre) -> list[ClientEvent]:
+        if self.state is not State.RELEASING:
+            raise ProtocolError("an RLRE came that nothing asked for")
+        if self._channel.agreed or (self._channel.is_protected and is_ciphered(rlre.user_information)):
+            self._channel.open(rlre.user_information)
+        self._machine.step(Signal.RLRE)
+        self._reset()
+        return [Released()]
+
+    # tools
+
+    def _initiate(self, dedicated_key: bytes | None) -> InitiateRequest:
+        return InitiateRequest(self._config.conformance, self._config.max_pdu, dedicated_key)
+
+    @property
+    def _room(self) -> int:
+        return self._max_send - self._channel.overhead
+
+    def _next_invoke(self) -> int:
+        self._invoke = (self._invoke + 1) & 0x0F
+        return _CONFIRMED_HIGH | self._invoke
+
+    def _check_invoke(self, invoke: int) -> None:
+        if invoke & 0x0F != self._invoke:
+            raise ProtocolError("a response came to another request", code="response-unexpected")
+
+    def _require(self, service: Conformance, count: int) -> None:
+        if not self._machine.allows(Signal.REQUEST):
+            raise LocalProtocolError(f"nothing may be asked while the association is {self.state.value}")
+        wanted = service if count == 1 else service | Conformance.MULTIPLE_REFERENCES
+        missing = wanted & ~self._conformance
+        if missing:
+            raise refusal("service-not-supported", f"{missing.name}: it does not speak this service")
+
+    def _step(self, signal: Signal) -> None:
+        if not self._machine.allows(signal):
+            raise LocalProtocolError(f"{signal.value} is not possible while the association is {self.state.value}")
+        self._machine.step(signal)
+
+
+def _association_refused(code: str) -> AssociationRefused:
+    message = f"the meter refused the association: {code.replace('-', ' ')}"
+    return AssociationRefused(message, code=code, hint=_HINTS.get(code))

@@ -1,0 +1,367 @@
+"""The server's side of an association, without I/O: APDUs in, events out. Nothing that a client sends raises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+
+from meterlink.cosem import apdu as xdlms
+from meterlink.cosem.acse import Aare, Aarq, AssociationResult, Context, Diagnostic, Rlre, Rlrq
+from meterlink.cosem.apdu import (
+    DataNotification,
+    EventNotification,
+    ExceptionResponse,
+    InitiateResponse,
+    action,
+    get,
+)
+from meterlink.cosem.apdu import set as set_
+from meterlink.cosem.apdu.errors import ServiceError, StateError
+from meterlink.cosem.association.acceptance import Rejected, check_challenge, judge, negotiate, read_aarq
+from meterlink.cosem.association.agreement import AGREED, key_agreement, offers_from_data, offers_to_data
+from meterlink.cosem.association.channel import Channel
+from meterlink.cosem.association.config import AssociationConfig
+from meterlink.cosem.association.events import Associated, Closed, KeysAgreed, Refused, Released, Send, ServerEvent
+from meterlink.cosem.association.proof import CHALLENGE_LENGTH, REPLY_TO_HLS, Proof, make_proof
+from meterlink.cosem.association.services import ServerServices
+from meterlink.cosem.association.states import Machine, Signal, State
+from meterlink.cosem.conformance import Conformance
+from meterlink.cosem.data import NULL, Data, octet_string
+from meterlink.cosem.results import ActionResponse, ActionResult, DataAccessResult
+from meterlink.errors import LocalProtocolError, ProtocolError, SecurityError
+from meterlink.framing.link import Role
+from meterlink.security.ciphered import is_ciphered
+from meterlink.security.hls import Exchange as HlsExchange
+from meterlink.security.key_agreement import EphemeralAgreement, key_set_from
+
+_NO_BOUND: Final = 0xFFFF
+
+_SERVICES: Final = {
+    get.GetRequestNormal.TAG: Conformance.GET,
+    set_.SetRequestNormal.TAG: Conformance.SET,
+    action.ActionRequestNormal.TAG: Conformance.ACTION,
+}
+
+_LISTS: Final = (
+    get.GetRequestWithList,
+    set_.SetRequestWithList,
+    set_.SetRequestWithListFirstBlock,
+    action.ActionRequestWithList,
+    action.ActionRequestWithListFirstBlock,
+)
+
+
+class ServerAssociation:
+    """One association, from the server's side: one client SAP on one link.
+
+    :meth:`receive` takes what the client sends. An indication asks for :meth:`respond_get`, :meth:`respond_set` or
+    :meth:`respond_action`, which make the response. Keys and challenges are forgotten with the association.
+    """
+
+    def __init__(self, config: AssociationConfig) -> None:
+        self._config = config
+        self._machine = Machine()
+        self._reset()
+
+    def _reset(self) -> None:
+        self._channel = Channel(self._config, Role.SERVER)
+        self._services = ServerServices(self._config.max_transfer)
+        self._hls: HlsExchange | None = None
+        self._proof: Proof | None = None
+        self._peer_key: EllipticCurvePublicKey | None = None
+        self._conformance = Conformance(0)
+        self._max_send = 0
+        self._peer_title: bytes | None = None
+        self._peer_certificate: bytes | None = None
+
+    @property
+    def state(self) -> State:
+        """Where the association stands."""
+        return self._machine.state
+
+    @property
+    def is_associated(self) -> bool:
+        """True while the association is in force."""
+        return self.state in (State.ASSOCIATED, State.BUSY)
+
+    @property
+    def is_protected(self) -> bool:
+        """True when APDUs are protected."""
+        return self._channel.is_protected
+
+    @property
+    def context(self) -> Context:
+        """The application context."""
+        return self._config.context
+
+    @property
+    def conformance(self) -> Conformance:
+        """The services that both sides speak; empty before the association."""
+        return self._conformance
+
+    @property
+    def max_receive(self) -> int:
+        """The largest APDU that we receive, in octets, 0 for no bound."""
+        return self._config.max_pdu
+
+    @property
+    def max_send(self) -> int:
+        """The largest APDU that the client receives, in octets."""
+        return self._max_send
+
+    @property
+    def peer_title(self) -> bytes | None:
+        """The client's system title, where it gave one."""
+        return self._peer_title
+
+    def link_lost(self) -> None:
+        """The link is gone: forget the association and its keys. Safe in every state."""
+        self._machine.step(Signal.LINK_LOST)
+        self._reset()
+
+    def respond_get(self, results: Sequence[Data | DataAccessResult]) -> bytes:
+        """Return the response to a GET, one result for each attribute. A long one goes in blocks by itself.
+
+        Raises LocalProtocolError when no response is due.
+        """
+        blocks = Conformance.BLOCK_TRANSFER_WITH_GET in self._conformance
+        return self._respond(lambda: self._services.get_response(results, self._room, blocks))
+
+    def respond_set(self, results: Sequence[DataAccessResult]) -> bytes:
+        """Return the response to a SET, one result for each attribute. Raises as :meth:`respond_get`."""
+        return self._respond(lambda: self._services.set_response(results))
+
+    def respond_action(self, responses: Sequence[ActionResponse]) -> bytes:
+        """Return the response to an ACTION, one for each method. Raises as :meth:`respond_get`."""
+        blocks = Conformance.BLOCK_TRANSFER_WITH_ACTION in self._conformance
+        return self._respond(lambda: self._services.action_response(responses, self._room, blocks))
+
+    def notify(self, message: DataNotification | EventNotification) -> bytes:
+        """Return a notification as it goes out. Raises LocalProtocolError where none may be sent."""
+        if self._channel.needs_keys:
+            raise LocalProtocolError("nothing is sent before keys are agreed on")
+        self._step(Signal.NOTIFICATION)
+        return self._channel.seal(message.to_bytes())
+
+    def receive(self, data: bytes) -> list[ServerEvent]:
+        """Take one APDU of the client; return what it means and what to send. Never raises for what a client sends."""
+        try:
+            return self._receive(data)
+        except SecurityError as error:
+            return self._violation(error)
+        except ProtocolError as error:
+            unknown = error.code == "apdu-unknown"
+            reason = ServiceError.SERVICE_NOT_SUPPORTED if unknown else ServiceError.OTHER_REASON
+            state = StateError.SERVICE_UNKNOWN if unknown else StateError.SERVICE_NOT_ALLOWED
+            return [self._exception(state, reason), Refused(error.code, error.message)]
+
+    def _receive(self, data: bytes) -> list[ServerEvent]:
+        if self.state is State.CLOSED:
+            return [Refused("closed", "a message came on a closed association")]
+        tag = data[0] if data else None
+        if tag == Aarq.TAG:
+            return self._aarq(data)
+        if tag == Rlrq.TAG:
+            return self._rlrq(Rlrq.from_bytes(data))
+        if self.state is State.IDLE:
+            return self._not_allowed("a message came before the association")
+        message = xdlms.decode(self._channel.open(data))
+        if self.state is State.CHALLENGED:
+            return self._prove(message)
+        if not isinstance(message, xdlms.Request):
+            return self._not_allowed(f"a {type(message).__name__} came, which a server does not take")
+        if not self._machine.allows(Signal.REQUEST):
+            return self._not_allowed("a request came while a response was due")
+        return self._request(message)
+
+    # opening and releasing
+
+    def _aarq(self, data: bytes) -> list[ServerEvent]:
+        if self._channel.is_protected:
+            raise SecurityError("an AARQ came within a protected association", code="unprotected")
+        if not self._machine.allows(Signal.AARQ):
+            return self._not_allowed("an AARQ came within an association")
+        self._machine.step(Signal.AARQ)
+        self._reset()
+        try:
+            aare = self._accept(read_aarq(data))
+        except Rejected as rejected:
+            self._machine.step(Signal.AARE_REJECT)
+            self._reset()
+            return [
+                Send(rejected.to_aare(self._config).to_bytes()),
+                Refused(rejected.code, rejected.message),
+            ]
+        if self._config.mechanism.is_high:
+            self._machine.step(Signal.AARE_CHALLENGE)
+            return [Send(aare.to_bytes())]
+        self._machine.step(Signal.AARE_ACCEPT)
+        return [Send(aare.to_bytes()), self._associated()]
+
+    def _accept(self, aarq: Aarq) -> Aare:
+        config = self._config
+        self._peer_key = judge(aarq, config)
+        self._peer_title, self._peer_certificate = aarq.system_title, aarq.certificate
+        self._channel.start(aarq.system_title)
+        try:
+            plain = self._channel.open(aarq.user_information)
+        except SecurityError as error:
+            raise Rejected(Diagnostic.AUTHENTICATION_FAILURE, error.code, error.message) from None
+        initiate = negotiate(plain, config)
+        self._conformance = initiate.conformance & config.conformance
+        self._max_send = initiate.max_pdu or _NO_BOUND
+        challenge = self._challenge(aarq) if config.mechanism.is_high else None
+        information = self._channel.seal(self._initiate_response().to_bytes())
+        try:
+            self._channel.use_service_keys(initiate.dedicated_key)
+        except ValueError:
+            raise Rejected(
+                Diagnostic.AUTHENTICATION_FAILURE, "key-length", "the dedicated key has a wrong length"
+            ) from None
+        return Aare(
+            config.context,
+            AssociationResult.ACCEPTED,
+            Diagnostic.AUTHENTICATION_REQUIRED if challenge else Diagnostic.NULL,
+            information,
+            config.mechanism,
+            config.system_title,
+            config.certificate if self._peer_key is not None else None,
+            challenge,
+        )
+
+    def _challenge(self, aarq: Aarq) -> bytes:
+        """Return our challenge, and keep what is needed to judge the answer. Raises Rejected."""
+        config = self._config
+        challenge = config.random(CHALLENGE_LENGTH)
+        own, peer = config.system_title or b"", aarq.system_title or b""
+        self._hls = HlsExchange(own, peer, challenge, aarq.secret or b"")
+        check_challenge(self._hls, config.mechanism)
+        self._proof = make_proof(config, self._peer_key, self._channel.counter)
+        return challenge
+
+    def _prove(self, message: xdlms.Apdu) -> list[ServerEvent]:
+        if not isinstance(message, action.ActionRequestNormal) or message.method != REPLY_TO_HLS:
+            return self._not_allowed("a request came before the client had proved who it is")
+        if self._proof is None or self._hls is None:
+            raise LocalProtocolError("there is no proof to check")
+        self._machine.step(Signal.PROOF)
+        try:
+            self._proof.check(self._hls, (message.parameters or NULL).as_bytes())
+            answer = octet_string(self._proof.answer(self._hls))
+        except ProtocolError as error:
+            refused = ActionResponse(ActionResult.OTHER_REASON)
+            response = self._channel.seal(action.ActionResponseNormal(message.invoke, refused).to_bytes())
+            self._machine.step(Signal.PROOF_REJECT)
+            self._reset()
+            return [Send(response), Refused(error.code, error.message)]
+        self._proof = self._hls = None
+        self._machine.step(Signal.PROOF_ACCEPT)
+        accepted = ActionResponse(ActionResult.SUCCESS, answer)
+        response = self._channel.seal(action.ActionResponseNormal(message.invoke, accepted).to_bytes())
+        return [Send(response), self._associated()]
+
+    def _associated(self) -> Associated:
+        return Associated(self._config.mechanism, self._peer_title, self._peer_certificate, self._conformance)
+
+    def _rlrq(self, rlrq: Rlrq) -> list[ServerEvent]:
+        if not self._machine.allows(Signal.RLRQ):
+            return self._not_allowed("an RLRQ came without an association")
+        protected = self._channel.is_protected and is_ciphered(rlrq.user_information)
+        if self._channel.agreed or protected:
+            self._channel.open(rlrq.user_information)
+        self._machine.step(Signal.RLRQ)
+        information = self._channel.seal(self._initiate_response().to_bytes()) if protected else b""
+        self._machine.step(Signal.RLRE)
+        self._reset()
+        return [Send(Rlre(user_information=information).to_bytes()), Released()]
+
+    def _initiate_response(self) -> InitiateResponse:
+        return InitiateResponse(self._conformance, self._config.max_pdu)
+
+    # in force
+
+    def _request(self, message: xdlms.Request) -> list[ServerEvent]:
+        agreement = (
+            isinstance(message, action.ActionRequestNormal)
+            and self._config.ciphering is not None
+            and self._peer_key is not None
+            and message.method == key_agreement(self._config.security_setup)
+        )
+        if self._channel.needs_keys and not agreement:
+            raise SecurityError("a request came before keys were agreed on", code="unprotected")
+        needed = _SERVICES[message.TAG]
+        if isinstance(message, _LISTS):
+            needed |= Conformance.MULTIPLE_REFERENCES
+        if needed & ~self._conformance:
+            return self._not_allowed("a service came that was not agreed on", ServiceError.SERVICE_NOT_SUPPORTED)
+        self._machine.step(Signal.REQUEST)
+        if agreement and isinstance(message, action.ActionRequestNormal):
+            return self._agree(message)
+        try:
+            outcome = self._services.request(message, self._room)
+        except ProtocolError:
+            # What is refused is answered at once: no response is due any more.
+            self._machine.step(Signal.RESPONSE)
+            raise
+        if isinstance(outcome, xdlms.Response):
+            return [Send(self._respond(lambda: outcome))]
+        return [outcome]
+
+    def _agree(self, message: action.ActionRequestNormal) -> list[ServerEvent]:
+        config = self._config
+        if config.signer is None or self._peer_key is None or not self._peer_title or not config.system_title:
+            raise LocalProtocolError("keys are agreed on with a known peer only")
+        offers = offers_from_data(message.parameters or NULL)
+        asked = {offer.key_id for offer in offers}
+        base = self._channel.keys
+        if not asked or not asked <= set(AGREED) or (base is None and asked != set(AGREED)):
+            raise SecurityError("other keys than unicast and authentication are offered", code="key-agreement")
+        agreement = EphemeralAgreement(suite=config.suite, key_ids=sorted(asked), signing_key=config.signer)
+        keys = agreement.agree(
+            offers, peer_public_key=self._peer_key, party_u=self._peer_title, party_v=config.system_title
+        )
+        answer = ActionResponse(ActionResult.SUCCESS, offers_to_data(agreement.offers))
+        # The answer still goes out as the request came in; the new keys serve from the next message on.
+        response = self._respond(lambda: action.ActionResponseNormal(message.invoke, answer))
+        self._channel.install(key_set_from(keys, base), self._peer_title)
+        return [Send(response), KeysAgreed(config.suite)]
+
+    def _respond(self, make: Callable[[], xdlms.Response]) -> bytes:
+        if self.state is not State.BUSY:
+            raise LocalProtocolError("a response was made where none is due")
+        response = self._channel.seal(make().to_bytes())
+        self._machine.step(Signal.RESPONSE)
+        return response
+
+    @property
+    def _room(self) -> int:
+        return self._max_send - self._channel.overhead
+
+    # refusing
+
+    def _not_allowed(
+        self, message: str, reason: ServiceError = ServiceError.OPERATION_NOT_POSSIBLE
+    ) -> list[ServerEvent]:
+        return [self._exception(StateError.SERVICE_NOT_ALLOWED, reason), Refused("state", message)]
+
+    def _violation(self, error: SecurityError) -> list[ServerEvent]:
+        """Break the association off. What is said goes out plain, and is no more than that it was not deciphered: the
+        keys are forgotten first."""
+        counter = self._channel.expected_counter if error.code == "replay" and not self._channel.agreed else None
+        self._machine.step(Signal.VIOLATION)
+        self._reset()
+        reason = ServiceError.DECIPHERING_ERROR if counter is None else ServiceError.INVOCATION_COUNTER_ERROR
+        exception = ExceptionResponse(StateError.SERVICE_NOT_ALLOWED, reason, counter)
+        return [Send(exception.to_bytes()), Refused(error.code, error.message), Closed(error.code)]
+
+    def _exception(self, state: StateError, reason: ServiceError) -> Send:
+        exception = ExceptionResponse(state, reason).to_bytes()
+        # With shared keys it goes out plain: few clients know the general form that a protected one would take.
+        return Send(self._channel.seal(exception) if self._channel.agreed else exception)
+
+    def _step(self, signal: Signal) -> None:
+        if not self._machine.allows(signal):
+            raise LocalProtocolError(f"{signal.value} is not possible while the association is {self.state.value}")
+        self._machine.step(signal)
