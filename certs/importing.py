@@ -170,7 +170,7 @@ def check_against_known(
     """
     seen = store.look()
     faults: list[ProfileError] = []
-    for domain in store.domains():
+    for domain in seen.domains:
         try:
             return domain.check_level(leaf, seen.now, intermediates=chain, crls=seen.crls), domain
         except ProfileError as error:
@@ -180,11 +180,11 @@ def check_against_known(
 
 def verify_token(store: Store, text: str) -> tuple[Token, TrustDomain]:
     """Check a token against every known domain; return what it says and whose it is. Raises :class:`TokenError`."""
-    now = store.look().now
+    seen = store.look()
     faults: list[TokenError] = []
-    for domain in store.domains():
+    for domain in seen.domains:
         try:
-            return verify(text, domain, now), domain
+            return verify(text, domain, seen.now), domain
         except TokenError as error:
             faults.append(error)
     raise next((fault for fault in faults if fault.code != "token-signature"), faults[0])

@@ -24,7 +24,9 @@ from certs.errors import KeyStoreError
 from certs.loading import UNREADABLE
 
 PASSPHRASE_VARIABLE: Final = "METERLINK_PASSPHRASE"  # noqa: S105 - the name of the variable
+
 MAX_KEY_FILE: Final = 8192
+"""Bytes of a stored key that are read."""
 
 _CONTEXT: Final = "key"
 

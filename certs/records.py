@@ -4,7 +4,7 @@
 
     certificates/SHA256-OF-LEAF/    certificate.pem   the leaf, then the CAs that came with it
                                     key               the private key (plain PEM, or sealed)
-                                    meta.json         domain, protection, digest of the key file, when it was added
+                                    meta.json         domain, protection, digests of all files, when it was added
     requests/SHA256-OF-KEY/         request.csr       as it was sent, PEM
                                     key, meta.json
 
@@ -26,7 +26,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from certs import files, keys, profile, request
+from certs import files, profile, request
 from certs.errors import CertsError, StoreError
 from certs.keys import Protection
 from certs.levels import Level
@@ -34,7 +34,7 @@ from certs.loading import UNREADABLE, load_pem
 
 _VERSION: Final = 1
 _MAX_META: Final = 16 * 1024
-_MAX_CERTIFICATES: Final = 128 * 1024
+_MAX_FILE: Final = 128 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +43,6 @@ class StoredKey:
 
     data: bytes = field(repr=False)
     protection: Protection
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the file, in hex: an edited file is found without opening it."""
-        return hashlib.sha256(self.data).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +72,8 @@ class CertificateRecord:
         """Return the files of the record's folder."""
         certificates = (self.leaf, *self.chain)
         pem = b"".join(certificate.public_bytes(serialization.Encoding.PEM) for certificate in certificates)
-        return {"certificate.pem": pem, **_key_files(self.key, {"domain": self.domain, "added": _time(self.added)})}
+        meta = {"domain": self.domain, "added": _time(self.added)}
+        return _with_meta({"certificate.pem": pem, "key": self.key.data}, self.key.protection, meta)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +108,7 @@ class RequestRecord:
             "token": self.token_id,
             "renews": self.renews,
         }
-        return {"request.csr": self.request.pem, **_key_files(self.key, meta)}
+        return _with_meta({"request.csr": self.request.pem, "key": self.key.data}, self.key.protection, meta)
 
 
 def certificate_id(leaf: x509.Certificate) -> str:
@@ -152,7 +148,7 @@ def read_certificate(folder: Path) -> CertificateRecord:
     """Read a certificate's folder. Raises :class:`StoreError` ``store-damaged``, naming what is wrong."""
     try:
         meta = _read_meta(folder)
-        leaf, *chain = load_pem(files.read(folder / "certificate.pem", _MAX_CERTIFICATES))
+        leaf, *chain = load_pem(_read_file(folder, "certificate.pem", meta))
         record = CertificateRecord(
             leaf, tuple(chain), _read_key(folder, meta), str(meta["domain"]), _read_time(meta["added"])
         )
@@ -169,7 +165,7 @@ def read_request(folder: Path) -> RequestRecord:
     try:
         meta = _read_meta(folder)
         record = RequestRecord(
-            request=request.read_request(files.read(folder / "request.csr", request.MAX_REQUEST)),
+            request=request.read_request(_read_file(folder, "request.csr", meta)),
             key=_read_key(folder, meta),
             domain=str(meta["domain"]),
             level=Level(meta["level"]),
@@ -193,23 +189,35 @@ def salvage_key(folder: Path) -> StoredKey | None:
         return None
 
 
-def _key_files(key: StoredKey, meta: Mapping[str, Any]) -> dict[str, bytes]:
-    body = {"version": _VERSION, "protection": key.protection.value, "key_sha256": key.digest, **meta}
-    return {"key": key.data, "meta.json": json.dumps(body, indent=2).encode()}
+def _with_meta(contents: dict[str, bytes], protection: Protection, meta: Mapping[str, Any]) -> dict[str, bytes]:
+    """Add ``meta.json``. It holds the digest of every file and of itself, so that an edit is found when it is read."""
+    digests = {name: hashlib.sha256(data).hexdigest() for name, data in contents.items()}
+    body = {"version": _VERSION, "protection": protection.value, **meta, "sha256": digests}
+    return {**contents, "meta.json": json.dumps({**body, "check": _check(body)}, indent=2).encode()}
+
+
+def _check(body: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
 def _read_meta(folder: Path) -> dict[str, Any]:
     meta = json.loads(files.read(folder / "meta.json", _MAX_META))
-    if not isinstance(meta, dict) or meta.get("version") != _VERSION:
+    if not isinstance(meta, dict) or meta.pop("check", None) != _check(meta):
+        raise ValueError("meta.json was altered")
+    if meta["version"] != _VERSION:
         raise ValueError("meta.json is of another version")
     return meta
 
 
+def _read_file(folder: Path, name: str, meta: Mapping[str, Any]) -> bytes:
+    data = files.read(folder / name, _MAX_FILE)
+    if hashlib.sha256(data).hexdigest() != meta["sha256"][name]:
+        raise ValueError(f"{name} was altered")
+    return data
+
+
 def _read_key(folder: Path, meta: Mapping[str, Any]) -> StoredKey:
-    key = StoredKey(files.read(folder / "key", keys.MAX_KEY_FILE), Protection(meta["protection"]))
-    if key.digest != meta["key_sha256"]:
-        raise ValueError("the key was altered")
-    return key
+    return StoredKey(_read_file(folder, "key", meta), Protection(meta["protection"]))
 
 
 def _damaged(folder: Path, error: Exception) -> StoreError:

@@ -79,16 +79,20 @@ class Held:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The store at one moment. ``notices`` say what is wrong with it."""
+    """The store at one moment. ``notices`` say what is wrong with it. ``preferred`` is the first of ``domains``."""
 
     now: dt.datetime
     domains: tuple[TrustDomain, ...]
-    preferred: TrustDomain
     crls: tuple[x509.CertificateRevocationList, ...]
     held: tuple[Held, ...]
     requests: tuple[records.RequestRecord, ...]
     pointer: str | None
     faults: tuple[Notice, ...]
+
+    @property
+    def preferred(self) -> TrustDomain:
+        """The domain whose Consumer this device is by default: the one joined last."""
+        return self.domains[0]
 
     @functools.cached_property
     def active(self) -> Held | None:
@@ -202,10 +206,10 @@ def take(home: Path, now: dt.datetime) -> Snapshot:
         if record.id not in certified  # its certificate came; the folder was about to be taken away
     ]
     _check_clock(home, now, notices)
+    preferred = _pointer(home / PREFERRED, notices)
     return Snapshot(
         now=now,
-        domains=domains,
-        preferred=by_id.get(_pointer(home / PREFERRED, notices) or "", domains[0]),
+        domains=tuple(sorted(domains, key=lambda domain: domain.id != preferred)),
         crls=crls,
         held=tuple(item for item in held if item is not None),
         requests=tuple(requests),

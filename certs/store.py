@@ -98,8 +98,7 @@ class Store:
 
     def domains(self) -> tuple[TrustDomain, ...]:
         """Return the known trust domains, that of the Consumer first."""
-        seen = self.look()
-        return (seen.preferred, *(domain for domain in seen.domains if domain.id != seen.preferred.id))
+        return self.look().domains
 
     def active(self) -> Credential:
         """Return the certificate in force: the chosen one while it is valid, else the Consumer.
