@@ -108,8 +108,10 @@ def write_and_send(store: Store, record: RequestRecord, folder: Path, how: str) 
     """
     domain = _domain_of(store, record)
     files.make_folder(folder)
-    path = folder / names.file_name(record.request.organization, record.level, record.request.tag, "csr")
-    files.write(path, record.request.pem)
+    path = _write_beside(
+        folder / names.file_name(record.request.organization, record.level, record.request.tag, "csr"),
+        record.request.pem,
+    )
     if how == "none":
         return Sent(path, None, how, domain.mail)
     draft = request_draft(record, domain, path.name)
@@ -149,6 +151,16 @@ def pending_request(store: Store, name: str) -> RequestRecord:
     if store.find(record.id).status is Status.EXPIRED:
         raise StoreError("token-expired", "the token of this request has expired", "Ask the authority for a new token.")
     return record
+
+
+def _write_beside(path: Path, data: bytes) -> Path:
+    """Write ``data`` to ``path``, or to ``NAME-2`` and so on where another request's file has the name."""
+    number, chosen = 1, path
+    while chosen.exists() and files.read(chosen, request.MAX_REQUEST) != data:
+        number += 1
+        chosen = path.with_name(f"{path.stem}-{number}{path.suffix}")
+    files.write(chosen, data)
+    return chosen
 
 
 def _domain_of(store: Store, record: RequestRecord) -> TrustDomain:

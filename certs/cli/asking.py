@@ -1,13 +1,15 @@
-"""What a person is asked for in a terminal: the store's passphrase, a backup's passphrase."""
+"""The user's store at the terminal: opening it, asking for passphrases, telling what is wrong with it."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import Final
 
 import click
 
 from certs.cli import output
+from certs.entries import Notice
 from certs.errors import KeyStoreError
 from certs.store import Store
 
@@ -17,6 +19,12 @@ BACKUP_VARIABLE: Final = "METERLINK_BACKUP_PASSPHRASE"
 def open_store() -> Store:
     """Open the user's store. In a terminal its passphrase is asked for when it is needed."""
     return Store.open(ask=ask_passphrase if output.interactive() else None)
+
+
+def tell(notices: Iterable[Notice]) -> None:
+    """Print what the user should know beside the result."""
+    for notice in notices:
+        output.warn(notice.code, notice.message, notice.hint)
 
 
 def ask_passphrase(new: bool) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ import click
 from certs import backup, camera, importing, payload, requesting
 from certs.cli import asking, output, views
 from certs.cli.output import UsageFault, emit, json_option
-from certs.entries import Entry, Notice
+from certs.entries import Entry
 from certs.importing import CrlFound, ImportResult, Item
 from certs.payload import CertificatePayload, DomainPayload, TokenPayload
 from certs.records import RequestRecord
@@ -44,7 +44,7 @@ def list_command() -> None:
     """List the certificates and the pending requests."""
     store = asking.open_store()
     entries = store.entries()
-    tell(store.notices())
+    asking.tell(store.notices())
     emit([entry.as_json() for entry in entries], lambda: views.entry_table(entries))
 
 
@@ -55,7 +55,7 @@ def show_command(name: str) -> None:
     """Show one certificate or pending request."""
     store = asking.open_store()
     entry = store.find(name)
-    tell(store.notices())
+    asking.tell(store.notices())
     emit(entry.details(), views.entry_text(entry))
 
 
@@ -72,7 +72,7 @@ def scan_command(images: tuple[str, ...], text: str | None, camera_number: int |
     items = _read_items(images, text, camera_number)
     store = asking.open_store()
     shown = [_scanned(store, item) for item in items]
-    tell(store.notices())
+    asking.tell(store.notices())
     bodies = [body for body, _ in shown]
     emit(bodies if len(bodies) > 1 else bodies[0], "\n\n".join(human for _, human in shown))
 
@@ -108,7 +108,7 @@ def import_command(files: tuple[str, ...], text: str | None, activate: bool | No
     items = _read_items(files, text, None)
     store = asking.open_store()
     results = [_ask_activation(store, result) for result in importing.import_items(store, items, activate=activate)]
-    tell(store.notices())
+    asking.tell(store.notices())
     emit([result.as_json() for result in results], "\n\n".join(views.import_text(result) for result in results))
 
 
@@ -212,17 +212,11 @@ def restore_command(file: Path, plain_key: bool) -> None:
     """Bring back what a backup holds and this device does not. Choose among them with 'certs activate'."""
     store = asking.open_store()
     done = backup.restore(store, file, asking.backup_passphrase(new=False), plain=plain_key)
-    tell(store.notices())
+    asking.tell(store.notices())
     emit(
         {"certificates": done.certificates, "requests": done.requests, "domains": done.domains},
         f"Restored: {done.certificates} certificates, {done.requests} requests, {done.domains} domains",
     )
-
-
-def tell(notices: Iterable[Notice]) -> None:
-    """Print what the user should know beside the result."""
-    for notice in notices:
-        output.warn(notice.code, notice.message, notice.hint)
 
 
 def _ask_tag(store: Store, token_text: str) -> str:
