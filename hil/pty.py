@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import termios
 import tty
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from .wire import HandlerFactory, WireDriver
+
+_SPEEDS: Final = (300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)
 
 
 class PtyLine:
@@ -76,6 +79,12 @@ class PtyLine:
             return os.read(self._master, count)
         except BlockingIOError:
             return b""
+
+    @property
+    def speed(self) -> int:
+        """The speed that a program set at the near end, in bit/s."""
+        code = termios.tcgetattr(self._master)[4]
+        return next((baud for baud in _SPEEDS if getattr(termios, f"B{baud}", None) == code), 0)
 
     def _readable(self) -> None:
         with contextlib.suppress(BlockingIOError):

@@ -24,6 +24,7 @@ from .ble_pipe import LINK_FAILURES, GattPipe, WriteKind, find_service
 from .ble_scan import Sighting, radio_lock
 from .bluez_agent import PasskeyAgent, has_agent
 from .gatt_services import BY_NAME, GattService, custom_service
+from .head import on_bridge
 from .radio import AskPasskey, BleRadio
 from .stream import StreamTransport
 from .url import Context, Options, TransportUrl
@@ -249,7 +250,8 @@ def open_ble(url: TransportUrl, options: Options, context: Context) -> Transport
     """Open ``ble:TARGET``.
 
     Keys: ``service`` (a name of the table, or a UUID with ``write`` and ``notify``), ``response`` (auto, always,
-    never), ``scan`` and ``connect`` (seconds), ``pair`` (yes or no), ``passkey``, ``adapter``.
+    never), ``scan`` and ``connect`` (seconds), ``pair`` (yes or no), ``passkey``, ``adapter``; ``line`` and ``baud`` of
+    a serial bridge.
     """
     kinds: dict[str, WriteKind] = {"auto": "auto", "always": "request", "never": "command"}
     passkey = options.integer("passkey", -1, 0, 999_999)
@@ -263,7 +265,7 @@ def open_ble(url: TransportUrl, options: Options, context: Context) -> Transport
     adapter = options.text("adapter") or None
     radio = context.ble or BleRadio(adapter=adapter)
     ask = context.ask_passkey if passkey < 0 else _known(passkey)
-    return BleTransport(url.target, settings, radio, ask, str(url))
+    return on_bridge(BleTransport(url.target, settings, radio, ask, str(url)), options)
 
 
 def _service(options: Options) -> GattService | None:

@@ -10,7 +10,8 @@ from typing import Final
 import serial
 
 from ..errors import LinkLost, LinkTimeout, LinkUnavailable, UsageError
-from .base import LineSettings, Parity, SerialTransport, Transport
+from .base import LineSettings, SerialTransport, Transport
+from .line import line_options
 from .port_thread import POLL, PortThread
 from .stream import StreamTransport
 from .url import Context, Options, TransportUrl
@@ -178,29 +179,6 @@ def _group_hint(port: str) -> str:
     except (OSError, KeyError, NotImplementedError):  # NotImplementedError: a system without groups
         return "close other programs that use the port"
     return f"sudo usermod -aG {group} $USER, then log in again"
-
-
-def line_options(options: Options, default: LineSettings) -> LineSettings:
-    """Read the keys ``baud``, ``bits``, ``parity`` and ``stop``, or ``line`` in the short form ``7E1``."""
-    short = options.text("line")
-    if short:
-        default = _short_form(default.baud, short)
-    parity: Parity = options.choice("parity", default.parity, ("N", "E", "O"))  # type: ignore[assignment]  # as listed
-    return LineSettings(
-        options.integer("baud", default.baud, 50, 4_000_000),
-        options.integer("bits", default.data_bits, 7, 8),
-        parity,
-        options.integer("stop", default.stop_bits, 1, 2),
-    )
-
-
-def _short_form(baud: int, text: str) -> LineSettings:
-    parities: dict[str, Parity] = {"N": "N", "E": "E", "O": "O"}
-    if len(text) == 3 and text[0] in "78" and text[1].upper() in parities and text[2] in "12":
-        return LineSettings(baud, int(text[0]), parities[text[1].upper()], int(text[2]))
-    raise UsageError(
-        f"line={text} is not of the form 7E1", code="url-invalid", hint="give line=8N1, 7E1, 8E1 or the like"
-    )
 
 
 def open_serial(url: TransportUrl, options: Options, context: Context) -> Transport:

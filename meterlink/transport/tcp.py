@@ -8,6 +8,7 @@ from typing import Final
 
 from ..errors import LinkLost, LinkTimeout, LinkUnavailable
 from .base import Transport
+from .head import on_bridge
 from .stream import StreamTransport
 from .url import Context, Options, TransportUrl
 
@@ -23,7 +24,7 @@ class _Protocol(asyncio.Protocol):
         self.closed = asyncio.Event()
 
     def data_received(self, data: bytes) -> None:
-        self._owner._buffer.feed(data)
+        self._owner._arrived(data)
 
     def eof_received(self) -> bool:
         # Half-open is of no use with a meter: its end of the stream is the end.
@@ -72,6 +73,14 @@ class TcpTransport(StreamTransport):
         # Frames are small and each waits for its answer: holding them back for fuller packets only costs time.
         self._stream.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
+    def _arrived(self, data: bytes) -> None:
+        self._buffer.feed(data)
+
+    def _put(self, data: bytes) -> None:
+        """Write without waiting; nothing happens when the connection is gone."""
+        if self._stream is not None:
+            self._stream.write(data)
+
     async def _send(self, data: bytes) -> None:
         if self._stream is None or self._protocol is None:
             raise LinkLost(f"{self.url} is closed")
@@ -97,6 +106,7 @@ class TcpTransport(StreamTransport):
 
 
 def open_tcp(url: TransportUrl, options: Options, context: Context) -> Transport:
-    """Open ``tcp://host[:port]``; key ``connect-timeout`` in seconds."""
+    """Open ``tcp://host[:port]``; key ``connect-timeout`` in seconds, and ``line`` and ``baud`` of a serial bridge."""
     host, port = url.host_port(DEFAULT_PORT)
-    return TcpTransport(host, port, options.number("connect-timeout", 10.0, 0.1, 600.0), str(url))
+    transport = TcpTransport(host, port, options.number("connect-timeout", 10.0, 0.1, 600.0), str(url))
+    return on_bridge(transport, options)
