@@ -34,6 +34,7 @@ from meterlink.cosem.association.proof import CHALLENGE_LENGTH, REPLY_TO_HLS, Pr
 from meterlink.cosem.association.states import Machine, Signal, State
 from meterlink.cosem.conformance import Conformance
 from meterlink.cosem.data import Data, octet_string
+from meterlink.cosem.general import GeneralTransfer
 from meterlink.cosem.names import Attribute, Method
 from meterlink.cosem.results import refusal
 from meterlink.errors import AssociationRefused, LocalProtocolError, ProtocolError, SecurityError
@@ -73,6 +74,7 @@ class ClientAssociation:
 
     def _reset(self) -> None:
         self._channel = Channel(self._config, Role.CLIENT)
+        self._general = GeneralTransfer(self._config.max_transfer)
         self._exchange: Exchange | None = None
         self._challenge = b""
         self._dedicated_key: bytes | None = None
@@ -152,7 +154,7 @@ class ClientAssociation:
             blocks=False,
             limit=config.max_transfer,
         )
-        return self._channel.seal(self._exchange.first().to_bytes())
+        return self._outgoing(self._exchange.first().to_bytes())
 
     def get(self, *attributes: Attribute) -> bytes:
         """Return the GET of ``attributes``: one goes alone, several go as a list.
@@ -174,7 +176,7 @@ class ClientAssociation:
             raise LocalProtocolError("no attribute is to be written")
         self._require(Conformance.SET, len(items))
         blocks = Conformance.BLOCK_TRANSFER_WITH_SET in self._conformance
-        return self._begin(SetExchange(self._next_invoke(), items, self._room, blocks))
+        return self._begin(SetExchange(self._next_invoke(), items, self._room(blocks), blocks))
 
     def action(self, *items: tuple[Method, Data | None]) -> bytes:
         """Return the ACTION on methods with their parameters (None for a method without). Raises as :meth:`set`."""
@@ -182,9 +184,8 @@ class ClientAssociation:
             raise LocalProtocolError("no method is to be called")
         self._require(Conformance.ACTION, len(items))
         blocks = Conformance.BLOCK_TRANSFER_WITH_ACTION in self._conformance
-        return self._begin(
-            ActionExchange(self._next_invoke(), items, self._room, blocks, self._config.max_transfer)
-        )
+        limit = self._config.max_transfer
+        return self._begin(ActionExchange(self._next_invoke(), items, self._room(blocks), blocks, limit))
 
     def release(self) -> bytes:
         """Return the RLRQ; in a ciphered association it carries a protected InitiateRequest, so that nobody else can
@@ -222,6 +223,11 @@ class ClientAssociation:
             return self._aare(Aare.from_bytes(data))
         if data[:1] == bytes((Rlre.TAG,)):
             return self._rlre(Rlre.from_bytes(data))
+        if Conformance.GENERAL_BLOCK_TRANSFER in self._conformance:
+            following = self._general.receive(data)
+            if not isinstance(following, bytes):
+                return [] if following is None else [Send(following.to_bytes())]
+            data = following
         if data[:1] in (bytes((ExceptionResponse.TAG,)), bytes((ConfirmedServiceError.TAG,))):
             return self._exception(xdlms.decode(data))
         message = xdlms.decode(self._channel.open(data))
@@ -259,7 +265,7 @@ class ClientAssociation:
         answer = octet_string(self._proof.answer(self._hls))
         request = action.ActionRequestNormal(self._next_invoke(), REPLY_TO_HLS, answer)
         self._machine.step(Signal.PROOF)
-        return [Send(self._channel.seal(request.to_bytes()))]
+        return [Send(self._outgoing(request.to_bytes()))]
 
     def _rejected(self, aare: Aare) -> AssociationRefused:
         code = aare.diagnostic.code
@@ -322,7 +328,7 @@ class ClientAssociation:
             raise LocalProtocolError("nothing is asked before keys are agreed on")
         if not self._machine.allows(Signal.REQUEST):
             raise LocalProtocolError(f"nothing may be asked while the association is {self.state.value}")
-        request = self._channel.seal(exchange.first().to_bytes())
+        request = self._outgoing(exchange.first().to_bytes())
         self._machine.step(Signal.REQUEST)
         self._exchange = exchange
         return request
@@ -336,7 +342,7 @@ class ClientAssociation:
         following = exchange.feed(message)
         if following is not None:
             self._machine.step(Signal.REQUEST)
-            return [Send(self._channel.seal(following.to_bytes()))]
+            return [Send(self._outgoing(following.to_bytes()))]
         self._exchange = None
         if self._agreement is not None:
             return [self._agreed(self._agreement, Response(exchange.results).value())]
@@ -400,9 +406,18 @@ class ClientAssociation:
     def _initiate(self, dedicated_key: bytes | None) -> InitiateRequest:
         return InitiateRequest(self._config.conformance, self._config.max_pdu, dedicated_key)
 
-    @property
-    def _room(self) -> int:
+    def _room(self, blocks: bool) -> int:
+        """Return how long a request may be: without blocks of its own, general block transfer may still carry it."""
+        if not blocks and Conformance.GENERAL_BLOCK_TRANSFER in self._conformance:
+            return self._config.max_transfer
         return self._max_send - self._channel.overhead
+
+    def _outgoing(self, apdu: bytes) -> bytes:
+        """Return ``apdu`` as it goes out: protected, and where it is too long for the meter, the first block of it."""
+        sealed = self._channel.seal(apdu)
+        if len(sealed) <= self._max_send or Conformance.GENERAL_BLOCK_TRANSFER not in self._conformance:
+            return sealed
+        return self._general.start(sealed, self._max_send).to_bytes()
 
     def _next_invoke(self) -> int:
         self._invoke = (self._invoke + 1) & 0x0F

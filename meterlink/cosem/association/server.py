@@ -29,6 +29,7 @@ from meterlink.cosem.association.services import ServerServices
 from meterlink.cosem.association.states import Machine, Signal, State
 from meterlink.cosem.conformance import Conformance
 from meterlink.cosem.data import NULL, Data, octet_string
+from meterlink.cosem.general import GeneralTransfer
 from meterlink.cosem.results import ActionResponse, ActionResult, DataAccessResult
 from meterlink.errors import LocalProtocolError, ProtocolError, SecurityError
 from meterlink.framing.link import Role
@@ -68,6 +69,7 @@ class ServerAssociation:
     def _reset(self) -> None:
         self._channel = Channel(self._config, Role.SERVER)
         self._services = ServerServices(self._config.max_transfer)
+        self._general = GeneralTransfer(self._config.max_transfer)
         self._hls: HlsExchange | None = None
         self._proof: Proof | None = None
         self._peer_key: EllipticCurvePublicKey | None = None
@@ -127,7 +129,7 @@ class ServerAssociation:
         Raises LocalProtocolError when no response is due.
         """
         blocks = Conformance.BLOCK_TRANSFER_WITH_GET in self._conformance
-        return self._respond(lambda: self._services.get_response(results, self._room, blocks))
+        return self._respond(lambda: self._services.get_response(results, self._room(blocks), blocks))
 
     def respond_set(self, results: Sequence[DataAccessResult]) -> bytes:
         """Return the response to a SET, one result for each attribute. Raises as :meth:`respond_get`."""
@@ -136,7 +138,7 @@ class ServerAssociation:
     def respond_action(self, responses: Sequence[ActionResponse]) -> bytes:
         """Return the response to an ACTION, one for each method. Raises as :meth:`respond_get`."""
         blocks = Conformance.BLOCK_TRANSFER_WITH_ACTION in self._conformance
-        return self._respond(lambda: self._services.action_response(responses, self._room, blocks))
+        return self._respond(lambda: self._services.action_response(responses, self._room(blocks), blocks))
 
     def notify(self, message: DataNotification | EventNotification) -> bytes:
         """Return a notification as it goes out. Raises LocalProtocolError where none may be sent."""
@@ -167,6 +169,11 @@ class ServerAssociation:
             return self._rlrq(Rlrq.from_bytes(data))
         if self.state is State.IDLE:
             return self._not_allowed("a message came before the association")
+        if Conformance.GENERAL_BLOCK_TRANSFER in self._conformance:
+            following = self._general.receive(data)
+            if not isinstance(following, bytes):
+                return [] if following is None else [Send(following.to_bytes())]
+            data = following
         message = xdlms.decode(self._channel.open(data))
         if self.state is State.CHALLENGED:
             return self._prove(message)
@@ -259,7 +266,7 @@ class ServerAssociation:
         self._proof = self._hls = None
         self._machine.step(Signal.PROOF_ACCEPT)
         accepted = ActionResponse(ActionResult.SUCCESS, answer)
-        response = self._channel.seal(action.ActionResponseNormal(message.invoke, accepted).to_bytes())
+        response = self._outgoing(action.ActionResponseNormal(message.invoke, accepted).to_bytes())
         return [Send(response), self._associated()]
 
     def _associated(self) -> Associated:
@@ -300,7 +307,7 @@ class ServerAssociation:
         if agreement and isinstance(message, action.ActionRequestNormal):
             return self._agree(message)
         try:
-            outcome = self._services.request(message, self._room)
+            outcome = self._services.request(message, self._room(True))
         except ProtocolError:
             # What is refused is answered at once: no response is due any more.
             self._machine.step(Signal.RESPONSE)
@@ -331,13 +338,22 @@ class ServerAssociation:
     def _respond(self, make: Callable[[], xdlms.Response]) -> bytes:
         if self.state is not State.BUSY:
             raise LocalProtocolError("a response was made where none is due")
-        response = self._channel.seal(make().to_bytes())
+        response = self._outgoing(make().to_bytes())
         self._machine.step(Signal.RESPONSE)
         return response
 
-    @property
-    def _room(self) -> int:
+    def _room(self, blocks: bool) -> int:
+        """Return how long a response may be: without blocks of its own, general block transfer may still carry it."""
+        if not blocks and Conformance.GENERAL_BLOCK_TRANSFER in self._conformance:
+            return self._config.max_transfer
         return self._max_send - self._channel.overhead
+
+    def _outgoing(self, apdu: bytes) -> bytes:
+        """Return ``apdu`` as it goes out: protected, and where it is too long for the client, the first block of it."""
+        sealed = self._channel.seal(apdu)
+        if len(sealed) <= self._max_send or Conformance.GENERAL_BLOCK_TRANSFER not in self._conformance:
+            return sealed
+        return self._general.start(sealed, self._max_send).to_bytes()
 
     # refusing
 
