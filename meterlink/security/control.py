@@ -27,6 +27,8 @@ class SecurityControl:
     encrypted: bool = True
     broadcast: bool = False
     compressed: bool = False
+    key_role: KeyRole = field(init=False, repr=False, compare=False)
+    """The global key that this byte names. (A ded- message uses the dedicated one whatever stands here.)"""
     _byte: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -38,6 +40,7 @@ class SecurityControl:
             | _COMPRESSED * self.compressed
         )
         object.__setattr__(self, "_byte", byte)
+        object.__setattr__(self, "key_role", KeyRole.BROADCAST if self.broadcast else KeyRole.UNICAST)
 
     def to_byte(self) -> int:
         """Return the byte, 0..255."""
@@ -58,11 +61,6 @@ class SecurityControl:
             and self.authenticated >= least.authenticated
             and self.encrypted >= least.encrypted
         )
-
-    @property
-    def key_role(self) -> KeyRole:
-        """The global key that this byte names. (A ded- message uses the dedicated one whatever stands here.)"""
-        return KeyRole.BROADCAST if self.broadcast else KeyRole.UNICAST
 
     def __str__(self) -> str:
         words = [f"suite {self.suite.value}"]

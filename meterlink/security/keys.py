@@ -63,8 +63,7 @@ class KeySet:
     broadcast: bytes | None = None
     dedicated: bytes | None = None
     master: bytes | None = None
-    _ciphers: tuple[AESGCM | None, ...] = field(init=False, repr=False)
-    _prefixes: dict[int, Secret] = field(init=False, repr=False, default_factory=dict)
+    _ready: dict[int, tuple[AESGCM, Secret]] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("unicast", "authentication", "broadcast", "dedicated", "master"):
@@ -74,24 +73,27 @@ class KeySet:
             if len(key) not in (16, 32) or len(key) != len(self.unicast):
                 raise ValueError(f"the {name} key has {len(key)} octets; all keys have 16, or all have 32")
             object.__setattr__(self, name, Secret(key))
-        encrypting = (self.unicast, self.broadcast, self.dedicated)  # in the order of KeyRole
-        object.__setattr__(self, "_ciphers", tuple(None if key is None else AESGCM(key) for key in encrypting))
 
     def fits(self, suite: Suite) -> bool:
         """Return whether the keys have the length that ``suite`` asks for."""
         return len(self.unicast) == suite.key_length
 
-    def cipher(self, role: KeyRole) -> AESGCM | None:
-        """Return AES-GCM under the encryption key of ``role``, None when there is no such key."""
-        return self._ciphers[role]
+    def key(self, role: KeyRole) -> bytes | None:
+        """Return the encryption key of ``role``, None when there is none."""
+        return (self.unicast, self.broadcast, self.dedicated)[role]
 
-    def associated_data(self, control: int, header: bytes = b"") -> Secret:
-        """Return what is authenticated beside a message: security control byte, authentication key, ``header``."""
-        try:
-            prefix = self._prefixes[control]
-        except KeyError:
-            prefix = self._prefixes.setdefault(control, Secret(bytes((control,)) + self.authentication))
-        return Secret(prefix + header) if header else prefix
+    def ready(self, control: int, suite: Suite, role: KeyRole) -> tuple[AESGCM, Secret] | None:
+        """Return what protects messages with this security control byte: AES-GCM under the key of ``role``, and what is
+        authenticated beside each message. None when there is no such key, or not one for ``suite``."""
+        index = control << 2 | role
+        found = self._ready.get(index)
+        if found is None:
+            key = self.key(role)
+            if key is None or not self.fits(suite):
+                return None
+            found = AESGCM(key), Secret(bytes((control,)) + self.authentication)
+            self._ready[index] = found
+        return found
 
     def with_dedicated(self, key: bytes) -> KeySet:
         """Return the same keys with ``key`` as the dedicated one."""

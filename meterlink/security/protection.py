@@ -12,7 +12,7 @@ from typing import Final
 
 from meterlink.errors import LocalProtocolError, SecurityError
 from meterlink.security.control import SecurityControl
-from meterlink.security.keys import KeyRole, KeySet
+from meterlink.security.keys import KeyRole, KeySet, Secret
 from meterlink.security.suites import SYSTEM_TITLE_LENGTH, TAG_LENGTH
 
 HEADER_LENGTH: Final = 5
@@ -38,17 +38,19 @@ def seal(
     ``role`` names the encryption key (None: the one that ``control`` names), ``header`` is authenticated as well.
     Raises :class:`~meterlink.errors.LocalProtocolError` when the keys do not fit.
     """
-    cipher = keys.cipher(control.key_role if role is None else role)
-    if cipher is None or control.compressed or not keys.fits(control.suite) or len(system_title) != SYSTEM_TITLE_LENGTH:
-        raise LocalProtocolError(_why_not(control, system_title, keys, cipher))
     byte = control.to_byte()
+    ready = keys.ready(byte, control.suite, control.key_role if role is None else role)
+    if ready is None or control.compressed or len(system_title) != SYSTEM_TITLE_LENGTH:
+        raise LocalProtocolError(_why_not(control, system_title, keys))
+    cipher, associated = ready
     four = counter.to_bytes(4, "big")
     nonce = system_title + four
     front = bytes((byte,)) + four
     if not control.authenticated:
         content = cipher.encrypt(nonce, plaintext, None)[:-_FULL_TAG] if control.encrypted else plaintext
         return front + content
-    associated = keys.associated_data(byte, header)
+    if header:
+        associated = Secret(associated + header)
     if control.encrypted:
         return front + cipher.encrypt(nonce, plaintext, associated)[: TAG_LENGTH - _FULL_TAG]
     return front + plaintext + cipher.encrypt(nonce, b"", associated + plaintext)[:TAG_LENGTH]
@@ -66,9 +68,10 @@ def unseal(
     if len(data) < HEADER_LENGTH:
         raise SecurityError("a protected message is cut off", code="malformed")
     control = SecurityControl.from_byte(data[0])
-    cipher = keys.cipher(control.key_role if role is None else role)
-    if cipher is None or control.compressed or not keys.fits(control.suite) or len(system_title) != SYSTEM_TITLE_LENGTH:
-        raise SecurityError(_why_not(control, system_title, keys, cipher), code="no-key")
+    ready = keys.ready(data[0], control.suite, control.key_role if role is None else role)
+    if ready is None or control.compressed or len(system_title) != SYSTEM_TITLE_LENGTH:
+        raise SecurityError(_why_not(control, system_title, keys), code="no-key")
+    cipher, associated = ready
     four = data[1:HEADER_LENGTH]
     nonce = system_title + four
     counter = int.from_bytes(four, "big")
@@ -78,7 +81,8 @@ def unseal(
     if len(data) < HEADER_LENGTH + TAG_LENGTH:
         raise SecurityError("an authenticated message is cut off", code="malformed")
     content, tag = data[HEADER_LENGTH:-TAG_LENGTH], data[-TAG_LENGTH:]
-    associated = keys.associated_data(data[0], header)
+    if header:
+        associated = Secret(associated + header)
     if control.encrypted:
         # AES-GCM's decryption insists on all 16 octets of the tag. Its cipher is a key stream, so encrypting the
         # ciphertext gives the plain text, and encrypting that gives the tag to compare with.
@@ -98,11 +102,11 @@ def gmac(message: bytes, *, control: SecurityControl, system_title: bytes, count
     return protected[-TAG_LENGTH:]
 
 
-def _why_not(control: SecurityControl, system_title: bytes, keys: KeySet, cipher: object | None) -> str:
+def _why_not(control: SecurityControl, system_title: bytes, keys: KeySet) -> str:
     if len(system_title) != SYSTEM_TITLE_LENGTH:
         return f"a system title has 8 octets, not {len(system_title)}"
     if control.compressed:
         return "compressed messages are not supported"
     if not keys.fits(control.suite):
         return f"the keys do not fit security suite {control.suite.value}"
-    return "the key that the message is for is not there" if cipher is None else "the keys are not for this message"
+    return "the key that the message is for is not there"
