@@ -75,12 +75,11 @@ class Ledger:
         ``ledger-foreign``.
         """
         ledger = cls(_engine(url), domain_id)
-        with ledger._explained(), ledger._engine.begin() as connection:
-            _take_turns(connection)
-            schema.migrate(connection)
-            if connection.scalar(sa.select(sa.func.count()).select_from(schema.head_table)) == 0:
-                audit.begin(connection, domain_id)
-            audit.lock(connection, domain_id)
+        try:
+            ledger._prepare()
+        except BaseException:
+            ledger.close()
+            raise
         return ledger
 
     @contextlib.contextmanager
@@ -106,6 +105,14 @@ class Ledger:
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()
+
+    def _prepare(self) -> None:
+        with self._explained(), self._engine.begin() as connection:
+            _take_turns(connection)
+            schema.migrate(connection)
+            if connection.scalar(sa.select(sa.func.count()).select_from(schema.head_table)) == 0:
+                audit.begin(connection, self._domain_id)
+            audit.lock(connection, self._domain_id)
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
