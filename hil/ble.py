@@ -12,12 +12,11 @@ from bumble.core import BaseBumbleError
 from bumble.keys import MemoryKeyStore
 from bumble.pairing import PairingConfig, PairingDelegate
 
+from hil.gatt_database import advertisement, build
+from hil.radio import Radio
+from hil.wire import HandlerFactory, WireDriver
 from meterlink.transport.ble_credits import CreditWindow
 from meterlink.transport.gatt_services import BY_NAME, GattService
-
-from .gatt_database import advertisement, build
-from .radio import Radio
-from .wire import HandlerFactory, WireDriver
 
 ADVERTISING_INTERVAL: Final = 20
 """Milliseconds; the shortest there is, so that nobody waits for a simulation."""

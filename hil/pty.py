@@ -10,7 +10,7 @@ import tty
 from types import TracebackType
 from typing import Final, Self
 
-from .wire import HandlerFactory, WireDriver
+from hil.wire import HandlerFactory, WireDriver
 
 _SPEEDS: Final = (300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)
 

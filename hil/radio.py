@@ -21,9 +21,8 @@ from bumble.keys import MemoryKeyStore
 from bumble.link import LocalLink
 from bumble.pairing import PairingConfig, PairingDelegate
 
+from hil.bleak_backend import BumbleClient, BumbleScanner
 from meterlink.transport.radio import AskPasskey, BleRadio
-
-from .bleak_backend import BumbleClient, BumbleScanner
 
 ACL_LENGTH: Final = 251
 """Octets per packet on the simulated air, as radios with data length extension have; bumble's own 27 costs four times

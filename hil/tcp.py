@@ -6,7 +6,7 @@ import asyncio
 from types import TracebackType
 from typing import Self
 
-from .wire import HandlerFactory, WireDriver
+from hil.wire import HandlerFactory, WireDriver
 
 
 class Connection(asyncio.Protocol):

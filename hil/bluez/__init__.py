@@ -4,7 +4,7 @@ With it bleak's own BlueZ backend runs with no Bluetooth in the machine and no r
 is as on a real Linux. How BlueZ behaves, its oddities included, was taken from BlueZ 5.66.
 """
 
-from .bus import private_bus
-from .service import BluezService
+from hil.bluez.bus import private_bus
+from hil.bluez.service import BluezService
 
 __all__ = ["BluezService", "private_bus"]

@@ -12,10 +12,10 @@ from bumble.core import AdvertisingData
 from bumble.device import Peer
 from dbus_fast import Message, Variant
 
-from ..bleak_backend import ATT_MTU, advertised_name, advertised_services
-from .gatt import Gatt
-from .names import DEVICE, HCI0, UNKNOWN_OBJECT, BusError
-from .tree import ObjectTree
+from hil.bleak_backend import ATT_MTU, advertised_name, advertised_services
+from hil.bluez.gatt import Gatt
+from hil.bluez.names import DEVICE, HCI0, UNKNOWN_OBJECT, BusError
+from hil.bluez.tree import ObjectTree
 
 CONNECT_TIMEOUT: Final = 20.0
 """Seconds after which BlueZ gives up a connection attempt."""

@@ -9,9 +9,9 @@ from typing import Any
 
 from dbus_fast import Message, Variant
 
-from ..bleak_backend import property_names, subscribe, uuid_text
-from .names import CHARACTERISTIC, DESCRIPTOR, SERVICE, UNKNOWN_OBJECT, BusError
-from .tree import ObjectTree
+from hil.bleak_backend import property_names, subscribe, uuid_text
+from hil.bluez.names import CHARACTERISTIC, DESCRIPTOR, SERVICE, UNKNOWN_OBJECT, BusError
+from hil.bluez.tree import ObjectTree
 
 MAX_VALUE = 512
 """Longest attribute value (Core Specification, Vol 3, Part F, 3.2.9)."""

@@ -13,10 +13,9 @@ from bumble.pairing import PairingConfig, PairingDelegate
 from dbus_fast import BusType, Message, MessageType, Variant
 from dbus_fast.aio import MessageBus
 
-from ..radio import CENTRAL_ADDRESS, Radio
-from .devices import Devices
-from .gatt import Gatt
-from .names import (
+from hil.bluez.devices import Devices
+from hil.bluez.gatt import Gatt
+from hil.bluez.names import (
     ADAPTER,
     AGENT,
     CHARACTERISTIC,
@@ -28,7 +27,8 @@ from .names import (
     BusError,
     from_att,
 )
-from .tree import ObjectTree
+from hil.bluez.tree import ObjectTree
+from hil.radio import CENTRAL_ADDRESS, Radio
 
 Answer = tuple[str, list[Any]] | None
 """Signature and body of a reply; None for an empty one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dbus_fast import Message, MessageType, Variant
 from dbus_fast.aio import MessageBus
 
-from .names import OBJECT_MANAGER, PROPERTIES, UNKNOWN_OBJECT, BusError
+from hil.bluez.names import OBJECT_MANAGER, PROPERTIES, UNKNOWN_OBJECT, BusError
 
 Interfaces = dict[str, dict[str, Variant]]
 

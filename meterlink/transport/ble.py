@@ -16,18 +16,18 @@ from typing import Any, Final, TypeVar
 
 from bleak import BleakClient
 
-from ..errors import LinkLost, LinkTimeout, LinkUnavailable
-from .base import Transport
-from .ble_errors import PAIRING_NEEDED, explain_connect, pairing_hint, pairing_needed
-from .ble_find import find_meter
-from .ble_pipe import LINK_FAILURES, GattPipe, WriteKind, find_service
-from .ble_scan import Sighting, radio_lock
-from .bluez_agent import PasskeyAgent, has_agent
-from .gatt_services import BY_NAME, GattService, custom_service
-from .head import on_bridge
-from .radio import AskPasskey, BleRadio
-from .stream import StreamTransport
-from .url import Context, Options, TransportUrl
+from meterlink.errors import LinkLost, LinkTimeout, LinkUnavailable
+from meterlink.transport.base import Transport
+from meterlink.transport.ble_errors import PAIRING_NEEDED, explain_connect, pairing_hint, pairing_needed
+from meterlink.transport.ble_find import find_meter
+from meterlink.transport.ble_pipe import LINK_FAILURES, GattPipe, WriteKind, find_service
+from meterlink.transport.ble_scan import Sighting, radio_lock
+from meterlink.transport.bluez_agent import PasskeyAgent, has_agent
+from meterlink.transport.gatt_services import BY_NAME, GattService, custom_service
+from meterlink.transport.head import on_bridge
+from meterlink.transport.radio import AskPasskey, BleRadio
+from meterlink.transport.stream import StreamTransport
+from meterlink.transport.url import Context, Options, TransportUrl
 
 OPERATION_TIMEOUT: Final = 10.0
 """Seconds for a subscription."""

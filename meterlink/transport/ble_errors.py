@@ -14,7 +14,7 @@ from bleak.exc import (
     BleakGATTProtocolErrorCode,
 )
 
-from ..errors import LinkError, LinkLost, LinkUnavailable
+from meterlink.errors import LinkError, LinkLost, LinkUnavailable
 
 PAIRING_NEEDED: Final = "pairing-needed"
 """Code of the error for a meter that wants an encrypted or authenticated connection."""

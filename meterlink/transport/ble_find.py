@@ -6,10 +6,10 @@ import asyncio
 import re
 from typing import Final
 
-from ..errors import LinkUnavailable
-from .ble_scan import Sighting, listen
-from .gatt_services import GattService
-from .radio import BleRadio
+from meterlink.errors import LinkUnavailable
+from meterlink.transport.ble_scan import Sighting, listen
+from meterlink.transport.gatt_services import GattService
+from meterlink.transport.radio import BleRadio
 
 _ADDRESS: Final = re.compile(
     r"[0-9a-f]{2}([:-])(?:[0-9a-f]{2}\1){4}[0-9a-f]{2}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE

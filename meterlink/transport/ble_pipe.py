@@ -11,10 +11,10 @@ from bleak import BleakClient
 from bleak.backends.characteristic import BleakGATTCharacteristic
 from bleak.exc import BleakError
 
-from ..errors import LinkError, LinkLost, LinkUnavailable
-from .ble_credits import CreditWindow
-from .ble_errors import explain_operation, is_busy
-from .gatt_services import SERVICES, GattService, choose_pipe
+from meterlink.errors import LinkError, LinkLost, LinkUnavailable
+from meterlink.transport.ble_credits import CreditWindow
+from meterlink.transport.ble_errors import explain_operation, is_busy
+from meterlink.transport.gatt_services import SERVICES, GattService, choose_pipe
 
 MAX_VALUE: Final = 512
 """Longest attribute value (Core Specification, Vol 3, Part F, 3.2.9); some systems name a longer one for a write."""

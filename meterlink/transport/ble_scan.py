@@ -14,10 +14,10 @@ from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData
 from bleak.exc import BleakError
 
-from ..errors import LinkUnavailable
-from .ble_errors import explain_radio
-from .gatt_services import GattService, known_services
-from .radio import BleRadio
+from meterlink.errors import LinkUnavailable
+from meterlink.transport.ble_errors import explain_radio
+from meterlink.transport.gatt_services import GattService, known_services
+from meterlink.transport.radio import BleRadio
 
 START_TIMEOUT: Final = 10.0
 """Seconds the system gets to start or stop listening."""

@@ -11,8 +11,8 @@ import sys
 from types import TracebackType
 from typing import Any, Final, Self
 
-from ..errors import LinkUnavailable
-from .radio import AskPasskey
+from meterlink.errors import LinkUnavailable
+from meterlink.transport.radio import AskPasskey
 
 AGENT_PATH: Final = "/org/meterlink/agent"
 

@@ -9,8 +9,8 @@ from dbus_fast.aio import MessageBus
 from dbus_fast.annotations import DBusObjectPath, DBusUInt16, DBusUInt32
 from dbus_fast.service import ServiceInterface, dbus_method
 
-from .bluez_agent import AGENT_PATH
-from .radio import AskPasskey
+from meterlink.transport.bluez_agent import AGENT_PATH
+from meterlink.transport.radio import AskPasskey
 
 __all__ = ["AgentService", "DBusError"]
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from ..errors import LinkError, LinkLost, LinkTimeout, LocalProtocolError
+from meterlink.errors import LinkError, LinkLost, LinkTimeout, LocalProtocolError
 
 MAX_CHUNK: Final = 65536
 """Most bytes that one ``receive`` returns."""

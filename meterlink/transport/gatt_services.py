@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 from uuid import UUID
 
-from ..errors import UsageError
+from meterlink.errors import UsageError
 
 _BASE: Final = "-0000-1000-8000-00805f9b34fb"
 _TELIT: Final = "-0000-1000-8000-008025000000"

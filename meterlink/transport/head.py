@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 from typing import Final, Literal
 
-from ..errors import LinkLost, LinkTimeout, LinkUnavailable
-from .base import LineSettings, SerialTransport, Transport
-from .echo import EchoFilter, EchoMode
-from .line import line_options
-from .parity import add_parity, can_emulate, carrier, strip_parity
-from .url import Options
+from meterlink.errors import LinkLost, LinkTimeout, LinkUnavailable
+from meterlink.transport.base import LineSettings, SerialTransport, Transport
+from meterlink.transport.echo import EchoFilter, EchoMode
+from meterlink.transport.line import line_options
+from meterlink.transport.parity import add_parity, can_emulate, carrier, strip_parity
+from meterlink.transport.url import Options
 
 ECHO_SLACK: Final = 0.15
 """Seconds after the last character left the line within which its echo has come back, adapter included."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..errors import UsageError
-from .base import LineSettings, Parity
-from .url import Options
+from meterlink.errors import UsageError
+from meterlink.transport.base import LineSettings, Parity
+from meterlink.transport.url import Options
 
 
 def line_options(options: Options, default: LineSettings) -> LineSettings:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from ..errors import LinkLost, LinkUnavailable
-from .stream import StreamTransport
+from meterlink.errors import LinkLost, LinkUnavailable
+from meterlink.transport.stream import StreamTransport
 
 
 class MemoryTransport(StreamTransport):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from ..errors import UsageError
-from .base import LineSettings, SerialTransport, Transport
-from .echo import EchoMode
-from .head import START, Emulation, OpticalTransport
-from .line import line_options
-from .rfc2217 import Rfc2217Transport
-from .serial import SerialPortTransport
-from .url import Context, Options, TransportUrl, parse_url
+from meterlink.errors import UsageError
+from meterlink.transport.base import LineSettings, SerialTransport, Transport
+from meterlink.transport.echo import EchoMode
+from meterlink.transport.head import START, Emulation, OpticalTransport
+from meterlink.transport.line import line_options
+from meterlink.transport.rfc2217 import Rfc2217Transport
+from meterlink.transport.serial import SerialPortTransport
+from meterlink.transport.url import Context, Options, TransportUrl, parse_url
 
 
 def open_optical(url: TransportUrl, options: Options, context: Context) -> Transport:

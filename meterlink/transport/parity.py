@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .base import LineSettings, Parity
+from meterlink.transport.base import LineSettings, Parity
 
 _EVEN: Final = bytes(value | (value.bit_count() & 1) << 7 for value in range(128)) * 2
 _ODD: Final = bytes(value ^ 0x80 for value in _EVEN)

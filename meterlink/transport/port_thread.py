@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 
 import serial
 
-from .base import LineSettings
+from meterlink.transport.base import LineSettings
 
 POLL: Final = 0.2
 """Seconds after which the reader looks whether the port is still there. A port that is gone shows at once on Linux;

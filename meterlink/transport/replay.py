@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, TextIO, get_args
 
-from ..errors import DataError, LinkError, LinkLost, LinkUnavailable
-from .base import LineSettings, SerialTransport, Transport
-from .buffer import DEFAULT_LIMIT
-from .stream import StreamTransport
-from .url import Context, Options, TransportUrl
+from meterlink.errors import DataError, LinkError, LinkLost, LinkUnavailable
+from meterlink.transport.base import LineSettings, SerialTransport, Transport
+from meterlink.transport.buffer import DEFAULT_LIMIT
+from meterlink.transport.stream import StreamTransport
+from meterlink.transport.url import Context, Options, TransportUrl
 
 Event = Literal["sent", "received", "line", "closed", "lost"]
 _EVENTS: Final = frozenset(get_args(Event))

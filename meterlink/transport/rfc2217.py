@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from ..errors import LinkLost, LinkTimeout, LinkUnavailable, ProtocolError
-from .base import LineSettings, Parity, SerialTransport, Transport
-from .line import line_options
-from .tcp import TcpTransport
-from .telnet import (
+from meterlink.errors import LinkLost, LinkTimeout, LinkUnavailable, ProtocolError
+from meterlink.transport.base import LineSettings, Parity, SerialTransport, Transport
+from meterlink.transport.line import line_options
+from meterlink.transport.tcp import TcpTransport
+from meterlink.transport.telnet import (
     BINARY,
     COM_PORT,
     SUPPRESS_GO_AHEAD,
@@ -21,7 +21,7 @@ from .telnet import (
     negotiation,
     subnegotiation,
 )
-from .url import Context, Options, TransportUrl
+from meterlink.transport.url import Context, Options, TransportUrl
 
 # Commands of RFC 2217, client to gateway; the gateway answers with 100 more.
 SET_BAUDRATE: Final = 1

@@ -9,12 +9,12 @@ from typing import Final
 
 import serial
 
-from ..errors import LinkLost, LinkTimeout, LinkUnavailable, UsageError
-from .base import LineSettings, SerialTransport, Transport
-from .line import line_options
-from .port_thread import POLL, PortThread
-from .stream import StreamTransport
-from .url import Context, Options, TransportUrl
+from meterlink.errors import LinkLost, LinkTimeout, LinkUnavailable, UsageError
+from meterlink.transport.base import LineSettings, SerialTransport, Transport
+from meterlink.transport.line import line_options
+from meterlink.transport.port_thread import POLL, PortThread
+from meterlink.transport.stream import StreamTransport
+from meterlink.transport.url import Context, Options, TransportUrl
 
 OPEN_TIMEOUT: Final = 10.0
 """Seconds a driver gets to open the port."""

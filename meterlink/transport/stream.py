@@ -7,9 +7,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from ..errors import LinkError, LinkLost, LinkTimeout, LocalProtocolError
-from .base import Transport
-from .buffer import DEFAULT_LIMIT, ReceiveBuffer
+from meterlink.errors import LinkError, LinkLost, LinkTimeout, LocalProtocolError
+from meterlink.transport.base import Transport
+from meterlink.transport.buffer import DEFAULT_LIMIT, ReceiveBuffer
 
 _T = TypeVar("_T")
 

@@ -6,11 +6,11 @@ import asyncio
 import socket
 from typing import Final
 
-from ..errors import LinkLost, LinkTimeout, LinkUnavailable
-from .base import Transport
-from .head import on_bridge
-from .stream import StreamTransport
-from .url import Context, Options, TransportUrl
+from meterlink.errors import LinkLost, LinkTimeout, LinkUnavailable
+from meterlink.transport.base import Transport
+from meterlink.transport.head import on_bridge
+from meterlink.transport.stream import StreamTransport
+from meterlink.transport.url import Context, Options, TransportUrl
 
 DEFAULT_PORT: Final = 4059
 """DLMS/COSEM, as registered with IANA."""

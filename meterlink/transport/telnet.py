@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass
 from typing import Final
 
-from ..errors import ProtocolError
+from meterlink.errors import ProtocolError
 
 IAC: Final = 0xFF
 _ESCAPED: Final = bytes((IAC, IAC))

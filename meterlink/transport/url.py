@@ -19,9 +19,9 @@ from types import MappingProxyType
 from typing import Any, Final, TypeVar
 from urllib.parse import unquote
 
-from ..errors import UsageError
-from .base import Transport
-from .radio import BleRadio
+from meterlink.errors import UsageError
+from meterlink.transport.base import Transport
+from meterlink.transport.radio import BleRadio
 
 GROUP: Final = "meterlink.transports"
 """Entry point group under which other packages add transports."""
