@@ -7,7 +7,7 @@ themselves.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
@@ -91,28 +91,26 @@ class ClientSession:
     def _prepare(self, apdu: bytes, reply: Reply) -> bool:
         """Make a fresh state table for a new attempt, unless this client must wait."""
         self._association = None
-        self._claimant = self._who(apdu)
-        if self._device.attempts.wait(self._claimant, self._now) > 0:
+        request = _read(apdu)
+        self._claimant = self._who(request)
+        device = self._device
+        if device.attempts.wait(self._claimant, self._now) > 0:
             self._log(EventCode.ATTEMPTS_SLOWED)
             reply.apdus.append(_try_again_later(self._row))
             return False
-        device = self._device
         config = configure(self._row, device.keys.identity, device.field_keys, self._check_client)
         if config is None:
             reply.close = True
             return False
+        if not self._row.certificates and request is not None and request.certificate is None:
+            config = replace(config, certificate=None)  # who shows no certificate knows our key, and may know no more
         self._association = ServerAssociation(config)
         return True
 
-    def _who(self, apdu: bytes) -> Claimant:
+    def _who(self, request: Aarq | None) -> Claimant:
         """Return whom the attempt counts against: by system title only where that title must be proved."""
-        title = b""
-        if self._row.proof is Proof.ECDSA:
-            try:
-                title = Aarq.from_bytes(apdu).system_title or b""
-            except ProtocolError:
-                title = b""
-        return Claimant(self._port, self._row.sap, title)
+        title = request.system_title if request is not None and self._row.proof is Proof.ECDSA else None
+        return Claimant(self._port, self._row.sap, title if title is not None and len(title) == 8 else b"")
 
     def _check_client(self, title: bytes, certificate: bytes) -> EllipticCurvePublicKey:
         device = self._device
@@ -224,6 +222,13 @@ class ClientSession:
 
     def _log(self, code: EventCode) -> None:
         self._device.log_security(self._now, code, self._row.sap)
+
+
+def _read(apdu: bytes) -> Aarq | None:
+    try:
+        return Aarq.from_bytes(apdu)
+    except ProtocolError:
+        return None  # the state table says what is wrong with it
 
 
 def _context_of(row: ClientRow) -> ApplicationContext:

@@ -33,7 +33,7 @@ class FieldKeys:
     send_counters: Mapping[Suite, SendCounter] = field(
         default_factory=lambda: {suite: SendCounter() for suite in Suite}
     )
-    receive_counters: dict[int, dict[KeyRole, ReceiveCounter]] = field(default_factory=dict)
+    receive_counters: dict[int, tuple[ReceiveCounter, ...]] = field(default_factory=dict)
 
 
 def configure(
@@ -77,6 +77,11 @@ def _with_shared_keys(
         secret=Secret(field_keys.password if row.proof is Proof.PASSWORD else field_keys.secret),
         keys=field_keys.keys[suite] if needs_keys else None,
         send_counter=field_keys.send_counters[suite] if needs_keys else None,
-        receive_counters=field_keys.receive_counters.setdefault(row.sap, {}) if needs_keys else None,
+        receive_counters=_receive_counters(row, field_keys) if needs_keys else None,
         verify_peer=check if ecdsa else None,
     )
+
+
+def _receive_counters(row: ClientRow, field_keys: FieldKeys) -> tuple[ReceiveCounter, ...]:
+    fresh = tuple(ReceiveCounter() for _ in KeyRole)
+    return field_keys.receive_counters.setdefault(row.sap, fresh)

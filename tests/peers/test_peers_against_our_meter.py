@@ -1,0 +1,44 @@
+"""pydlms-client and gurux-dlms read and write our meter in every mode that they and we know."""
+
+import datetime as dt
+
+import pytest
+from conftest import NEW_TIME
+
+from certs.levels import Permission
+from hil.meter.clients import FIELD_CLIENTS
+
+MODES = {
+    "none": 17,
+    "password": 18,
+    "GMAC": 19,
+    "ECDSA": 20,
+    "ECDSA and glo": 21,
+    "MD5": 22,
+    "SHA-1": 23,
+    "SHA-256": 24,
+}
+
+
+def check(result, server, sap):
+    """What the peer says is what the meter holds, and it could do what its SAP allows and nothing else."""
+    meter = server.meter
+    assert bytes.fromhex(result["device"]) == meter.device_name
+    assert abs(int(float(result["energy"])) - int(meter.metrology.totals.energy)) < 100
+    assert result["objects"] > 30
+    assert result["rows"] == 72
+    assert "done" not in result["action"]
+    assert not meter.settings.test_mode
+    may_write = Permission.CONFIGURE in FIELD_CLIENTS[sap].permissions
+    assert (result["set"] == "done") is may_write
+    shown = dt.datetime.fromisoformat(result["clock"]).replace(tzinfo=None)
+    was_set = abs(shown - dt.datetime.fromisoformat(NEW_TIME).replace(tzinfo=None)) < dt.timedelta(seconds=10)
+    assert was_set is may_write
+
+
+@pytest.mark.parametrize("framing", ["wrapper", "hdlc"])
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("script", ["peer_pydlms.py", "peer_gurux.py"])
+async def test_a_peer_reads_and_writes_our_meter(run_peer, script, mode, framing):
+    result, server = await run_peer(script, framing, MODES[mode])
+    check(result, server, MODES[mode])
