@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from meterlink.errors import LocalProtocolError
 from meterlink.framing.hdlc import HdlcLink, HdlcParameters, HdlcServerPort, HdlcTimers
 from meterlink.framing.hdlc.address import HdlcAddress
 from meterlink.framing.hdlc.control import FrameKind, control
@@ -255,3 +256,46 @@ def test_frames_of_others_on_the_line_are_not_ours() -> None:
     events = link.receive(other + third, 0.0)
     assert [event.reason for event in events if isinstance(event, LinkNoise)] == ["address", "address"]
     assert link.state is State.WAITING
+
+
+def test_a_frame_hidden_behind_a_false_start_comes_out_when_the_line_falls_silent() -> None:
+    link = waiting_client()
+    answer = hostile(FrameKind.I, b"\xe6\xe7\x00answer", poll=True, receive=1)
+    # The beginning of a frame of 2,000 octets, header check and all, and then another frame.
+    began = HdlcFrame(HdlcAddress(16), HdlcAddress(1), control(FrameKind.I, poll=True), bytes(2000)).to_bytes()[:12]
+    assert link.receive(began + answer, 0.5) == []
+    assert link.next_deadline == 0.5 + TIMERS.inter_octet
+    assert link.handle_timer(0.6) == []
+    assert link.handle_timer(0.7) == [LinkNoise("length", began), PduReceived(b"answer", 16, 1)]
+    assert link.state is State.TURN
+
+
+def test_an_answer_that_comes_slowly_is_waited_for() -> None:
+    link = waiting_client()
+    answer = hostile(FrameKind.I, b"\xe6\xe7\x00" + bytes(30), poll=True, receive=1)
+    now, events = 0.9, []
+    for octet in answer[:-1]:  # the last response time ends while it comes in
+        assert events == []
+        events = link.receive(bytes((octet,)), now) + link.handle_timer(now)
+        now += 0.04
+    assert now > TIMERS.response
+    assert link.receive(answer[-1:], now) == [PduReceived(bytes(30), 16, 1)]
+    assert link.data_to_send(now) == b""
+
+
+def test_an_answer_that_stops_is_asked_for_again_at_once() -> None:
+    link = waiting_client()
+    answer = hostile(FrameKind.I, b"\xe6\xe7\x00answer", poll=True, receive=1)
+    link.receive(answer[:-4], 0.95)
+    assert [type(event) for event in link.handle_timer(1.2)] == [LinkNoise]
+    assert HdlcFrame.from_bytes(link.data_to_send(1.2)).information == b"\xe6\xe6\x00question"
+
+
+def test_what_cannot_be_sent() -> None:
+    link = HdlcLink(Role.CLIENT, client_address=16)
+    with pytest.raises(LocalProtocolError):
+        link.send(b"", 0.0)
+    with pytest.raises(LocalProtocolError):
+        link.send_unnumbered(bytes(126))
+    link.send_unnumbered(bytes(125))
+    assert HdlcFrame.from_bytes(link.data_to_send(0.0)).information == b"\xe6\xe6\x00" + bytes(125)

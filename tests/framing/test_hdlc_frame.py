@@ -261,3 +261,15 @@ def test_parameters_are_read_or_refused(data: bytes) -> None:
 def test_parameters_out_of_range(wrong: tuple[int, int, int, int]) -> None:
     with pytest.raises(ValueError):
         HdlcParameters(*wrong)
+
+
+def test_what_is_no_address_frame_or_control_field() -> None:
+    assert (str(HdlcAddress.of(1)), str(HdlcAddress.of(1, 17))) == ("1", "1/17")
+    assert HdlcAddress.of(0x7F).is_broadcast
+    assert HdlcAddress.of(0x3FFF, 0).is_broadcast
+    with pytest.raises(ValueError):
+        control(FrameKind.SNRM, poll=True, send=1)
+    whole = HdlcFrame(HdlcAddress(1), HdlcAddress(16), control(FrameKind.RR, poll=True)).to_bytes()
+    for cut in range(len(whole)):
+        with pytest.raises(ProtocolError):
+            HdlcFrame.from_bytes(whole[:cut])

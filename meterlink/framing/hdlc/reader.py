@@ -35,11 +35,6 @@ class FrameReader:
         """True while the beginning of a frame waits for its end, or dropped octets wait to be told."""
         return len(self._buffer) > 1 or bool(self._noise)
 
-    @property
-    def is_inside_frame(self) -> bool:
-        """True while a frame is coming in."""
-        return len(self._buffer) > 1
-
     def feed(self, data: bytes) -> list[HdlcFrame | LinkNoise]:
         """Take octets; return the frames that are complete now, and what was dropped before each."""
         found: list[HdlcFrame | LinkNoise] = []
