@@ -96,6 +96,8 @@ def certificate_text(leaf: x509.Certificate, chain: Sequence[x509.Certificate] =
 
     Raises :class:`PayloadError` ``payload-too-large``.
     """
+    if len(chain) > MAX_CHAIN:
+        raise PayloadError("payload-too-large", f"a code carries at most {MAX_CHAIN} CAs", "Send it as a file.")
     return CERTIFICATE_PREFIX + _pack([_VERSION, _der(leaf), [_der(ca) for ca in chain]])
 
 

@@ -16,6 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
+from hypothesis import settings
 
 from certs import clock, domain, importing, payload, profile, request, requesting, token
 from certs.cli.output import run
@@ -24,6 +25,10 @@ from certs.domain import NewDomain, TrustDomain
 from certs.levels import METER_POLICY, Level
 from certs.records import RequestRecord
 from certs.store import Store
+
+# A busy machine makes an example slow now and then; that is no fault of what is tested.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 NOW = clock.now().replace(microsecond=0)
 PASSPHRASE = "correct horse battery staple"
