@@ -141,14 +141,14 @@ class GeneralCipher:
         ``transaction`` is 0..2^64-1 and never the same twice for a question; an answer has that of its question.
         Raises :class:`~meterlink.errors.LocalProtocolError` when a key that ``choice`` needs is missing.
         """
-        control = control or SecurityControl(self.suite)
+        control = control or SecurityControl(self.suite, broadcast=choice is KeyChoice.BROADCAST)
         header = GeneralHeader(transaction_id(transaction), self.own_title, self.peer_title)
-        info, keys, role, counter = self._sending_key(choice, header)
+        info, keys, role = self._sending_key(choice, header)
         content = seal(
             apdu,
             control=control,
             system_title=self.own_title,
-            counter=counter,
+            counter=self.send.next(),  # also where the key is new: some peers want it to grow whatever the key
             keys=keys,
             role=role,
             header=self._associated(header),
@@ -187,29 +187,28 @@ class GeneralCipher:
     def _associated(self, header: GeneralHeader) -> bytes:
         return header.to_bytes() if self.header_authenticated else b""
 
-    def _sending_key(self, choice: KeyChoice, header: GeneralHeader) -> tuple[KeyInfo, KeySet, KeyRole, int]:
+    def _sending_key(self, choice: KeyChoice, header: GeneralHeader) -> tuple[KeyInfo, KeySet, KeyRole]:
         if choice in _ROLES:
-            return KeyInfo(choice), self.keys, _ROLES[choice], self.send.next()
-        # A key that was made for one message begins with counter 0; the static one is as new as its transaction.
+            return KeyInfo(choice), self.keys, _ROLES[choice]
         if choice is KeyChoice.WRAPPED:
             if self.keys.master is None:
                 raise LocalProtocolError("there is no master key to wrap a key with")
             key = Secret(secrets.token_bytes(self.suite.key_length))
-            return KeyInfo(choice, wrap_key(self.keys.master, key)), self._one_time(key), KeyRole.UNICAST, 0
+            return KeyInfo(choice, wrap_key(self.keys.master, key)), self._one_time(key), KeyRole.UNICAST
         if self.peer_agreement_key is None:
             raise LocalProtocolError("the peer's key agreement key is not known")
         if choice is KeyChoice.STATIC:
             if self.agreement_key is None:
                 raise LocalProtocolError("there is no key agreement key")
             key = self._static_key(self.agreement_key, self.peer_agreement_key, header)
-            return KeyInfo(choice), self._one_time(key), KeyRole.UNICAST, self.send.next()
+            return KeyInfo(choice), self._one_time(key), KeyRole.UNICAST
         if self.signing_key is None:
             raise LocalProtocolError("there is no key to sign the ephemeral key with")
         ephemeral = ec.generate_private_key(self.suite.curve)
         point = signing.public_key_to_bytes(ephemeral.public_key())
         signature = signing.sign(point, suite=self.suite, private_key=self.signing_key)
         key = self._derive(shared_secret(ephemeral, self.peer_agreement_key), header, b"")
-        return KeyInfo(choice, point + signature), self._one_time(key), KeyRole.UNICAST, 0
+        return KeyInfo(choice, point + signature), self._one_time(key), KeyRole.UNICAST
 
     def _receiving_key(self, info: KeyInfo, header: GeneralHeader) -> tuple[KeySet, KeyRole]:
         if info.choice in _ROLES:
