@@ -56,15 +56,18 @@ class TransportUrl:
     has_authority: bool = False
     """True for ``scheme://...``: the target is a host and a port."""
 
-    def host_port(self, default_port: int | None = None) -> tuple[str, int]:
-        """Return host and port of a ``scheme://host:port`` URL. Raises UsageError ``url-invalid``."""
+    def host_port(self, default_port: int | None = None, *, lowest: int = 1) -> tuple[str, int]:
+        """Return host and port of a ``scheme://host:port`` URL; ``lowest`` 0 is for who listens on a free port.
+
+        Raises UsageError ``url-invalid``.
+        """
         match = _HOST_PORT.match(self.target) if self.has_authority else None
         host = match and (match["six"] or match["host"])
         if match is None or not host:
             raise _invalid(self, f"{self.scheme} wants a host and a port", f"write {self.scheme}://HOST:PORT")
         port = int(match["port"]) if match["port"] else default_port
-        if port is None or not 0 < port < 65536:
-            raise _invalid(self, "the port is missing or not 1..65535", f"write {self.scheme}://HOST:PORT")
+        if port is None or not lowest <= port < 65536:
+            raise _invalid(self, f"the port is missing or not {lowest}..65535", f"write {self.scheme}://HOST:PORT")
         return host, port
 
     def __str__(self) -> str:

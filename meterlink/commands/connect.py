@@ -1,0 +1,135 @@
+"""From a URL and the active certificate to a session: which family, which link, which client SAP, and whom to trust."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+
+from certs.entries import Credential
+from certs.errors import CertsError
+from meterlink.cosem.association import AssociationConfig, Ciphering, ClientAssociation, Mechanism
+from meterlink.errors import MeterNotTrusted, UsageError
+from meterlink.framing.hdlc import HdlcLink, HdlcParameters
+from meterlink.framing.link import Link, Role
+from meterlink.framing.wrapper import WrapperLink
+from meterlink.meters.profile import Profile, profile
+from meterlink.security.suites import Suite
+from meterlink.session import Deadlines, Session
+from meterlink.transport.base import Transport
+from meterlink.transport.url import TransportUrl, parse_url
+
+DEFAULT_PROFILE: Final = "cosem-heat"
+
+_FRAMING: Final[Mapping[str, str]] = MappingProxyType({"tcp": "wrapper"})
+"""Scheme -> framing where it is not HDLC (IEC 62056-47 is made for TCP)."""
+
+_HDLC_PROPOSAL: Final = HdlcParameters(
+    max_information_transmit=1024, max_information_receive=1024, window_transmit=1, window_receive=7
+)
+"""What is proposed in the SNRM; a meter takes what it can. Long frames and a wide window keep a slow line busy."""
+
+Clock = Callable[[], dt.datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A meter as the user named it: where it is, and what family it belongs to."""
+
+    url: TransportUrl
+    profile: Profile
+
+
+def target_of(url: str) -> Target:
+    """Read a meter's URL. Raises UsageError for what no URL can be; nothing is opened."""
+    parsed = parse_url(url)
+    return Target(parsed, profile(parsed.options.get("profile", DEFAULT_PROFILE)))
+
+
+def certificate_session(
+    target: Target,
+    transport: Transport,
+    credential: Credential,
+    clock: Clock,
+    *,
+    deadlines: Deadlines | None = None,
+) -> Session:
+    """Return a session over ``transport``, not opened yet, that authenticates with ``credential`` and agrees on keys.
+
+    Raises UsageError when the URL or the profile does not fit, KeyStoreError when the private key stays locked.
+    """
+    return Session(
+        transport,
+        _link(target, client_sap(target, credential)),
+        ClientAssociation(association_config(credential, clock)),
+        agree_keys=True,
+        deadlines=deadlines,
+    )
+
+
+def association_config(credential: Credential, clock: Clock) -> AssociationConfig:
+    """Return the configuration of a client that proves ``credential`` and trusts meters of its domain alone."""
+    return AssociationConfig(
+        mechanism=Mechanism.ECDSA,
+        ciphering=Ciphering.GLOBAL,
+        suite=Suite(credential.suite),
+        system_title=credential.system_title,
+        certificate=credential.certificate_der,
+        signer=credential.private_key,
+        verify_peer=_meter_check(credential, clock),
+    )
+
+
+def client_sap(target: Target, credential: Credential) -> int:
+    """Return the client SAP: the URL's, else the one that the family gives to the certificate's level."""
+    asked = target.url.options.get("client")
+    if asked is not None:
+        return _number("client", asked, 1, 0x3FFF)
+    level = credential.level.value
+    if level not in target.profile.saps:
+        raise UsageError(
+            f"the family {target.profile.name} has no client SAP for the level {level}",
+            code="url-invalid",
+            hint="name one in the URL: ?client=N",
+        )
+    return target.profile.saps[level]
+
+
+def _link(target: Target, sap: int) -> Link:
+    options = target.url.options
+    framing = options.get("framing", _FRAMING.get(target.url.scheme, "hdlc"))
+    server = _number("server", options.get("server", "1"), 1, 0x3FFF)
+    if framing == "wrapper":
+        return WrapperLink(Role.CLIENT, client_sap=sap, server_sap=server)
+    if framing != "hdlc":
+        raise UsageError(f"framing={framing} is not known", code="url-invalid", hint="framing is hdlc or wrapper")
+    physical = options.get("physical")
+    lower = None if physical is None else _number("physical", physical, 0, 0x3FFF)
+    return HdlcLink(Role.CLIENT, client_address=sap, server_upper=server, server_lower=lower, parameters=_HDLC_PROPOSAL)
+
+
+def _number(key: str, text: str, low: int, high: int) -> int:
+    if text.isascii() and text.isdigit() and low <= int(text) <= high:
+        return int(text)
+    raise UsageError(f"{key}={text} is no number {low}..{high}", code="url-invalid", hint=f"give {key}=N")
+
+
+def _meter_check(credential: Credential, clock: Clock) -> Callable[[bytes, bytes], EllipticCurvePublicKey]:
+    def check(title: bytes, certificate: bytes) -> EllipticCurvePublicKey:
+        try:
+            checked = credential.domain.check_meter(certificate, clock(), title)
+        except CertsError as error:
+            raise MeterNotTrusted(
+                f"the meter's certificate does not hold: {error.message} ({error.code})",
+                hint=error.hint or "do not go on: this may not be the meter it says it is",
+            ) from error
+        key = checked.certificate.public_key()
+        if not isinstance(key, EllipticCurvePublicKey):
+            raise MeterNotTrusted("the meter's certificate holds no elliptic-curve key")
+        return key
+
+    return check

@@ -1,0 +1,240 @@
+"""A session with a COSEM meter: the one place where a transport, a link, an association and deadlines meet.
+
+Everything below does no I/O; here bytes are awaited, time is read and given up on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, Self, TypeVar
+
+from meterlink.cosem.association import (
+    Associated,
+    ClientAssociation,
+    ClientEvent,
+    KeysAgreed,
+    Notification,
+    Released,
+    Response,
+    Send,
+)
+from meterlink.cosem.conformance import Conformance
+from meterlink.cosem.data import Data
+from meterlink.cosem.names import Attribute, Method
+from meterlink.errors import LinkError, LinkLost, LinkTimeout, MeterlinkError, MeterRefused, ProtocolError
+from meterlink.framing.link import Link, LinkClosed, LinkConnected, LinkEvent, PduReceived
+from meterlink.transport.base import Transport
+
+_E = TypeVar("_E", bound=ClientEvent)
+
+_MOST_NOTIFICATIONS: Final = 256
+"""Pushed notifications kept until they are asked for; older ones make room: a chatty meter costs bounded memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """How long to wait, in seconds: for the link, for each answer, and for a polite end."""
+
+    link: float = 20.0
+    answer: float = 20.0
+    farewell: float = 2.0
+
+
+class Session:
+    """One association with one meter, from connect to release.
+
+    Use it as an asynchronous context manager. One request at a time: the protocols below have no more. After any error
+    but :class:`~meterlink.errors.MeterRefused` the session is over.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        link: Link,
+        association: ClientAssociation,
+        *,
+        agree_keys: bool = False,
+        deadlines: Deadlines | None = None,
+    ) -> None:
+        self._transport = transport
+        self._link = link
+        self._association = association
+        self._agree_keys = agree_keys
+        self._deadlines = deadlines or Deadlines()
+        self._events: deque[LinkEvent] = deque()
+        self._in_exchange = False
+        self.notifications: deque[Notification] = deque(maxlen=_MOST_NOTIFICATIONS)
+        """What the meter pushed, the oldest first."""
+
+    @property
+    def association(self) -> ClientAssociation:
+        """The association, for what it knows of the meter: title, certificate, conformance."""
+        return self._association
+
+    async def open(self) -> None:
+        """Connect, associate, and agree on keys where the session is one with certificates.
+
+        Raises LinkError, AssociationRefused, MeterNotTrusted, SecurityError or ProtocolError; nothing stays open then.
+        """
+        try:
+            await self._transport.open()
+            await self._connect()
+            await self._expect(self._association.open(), Associated)
+            if self._agree_keys:
+                await self._expect(self._association.agree_keys(), KeysAgreed)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def get(self, attribute: Attribute) -> Data:
+        """Return the value of ``attribute``. Raises MeterRefused with the standard's name of the reason."""
+        response = await self._expect(self._association.get(attribute), Response)
+        return response.value()
+
+    async def get_many(self, attributes: Sequence[Attribute]) -> list[Data | MeterRefused]:
+        """Return the values of ``attributes``, in their order; one that the meter refuses is returned as its refusal.
+
+        All go in one request where the meter knows lists (conformance bit multiple-references), else one by one.
+        """
+        if len(attributes) > 1 and Conformance.MULTIPLE_REFERENCES in self._association.conformance:
+            response = await self._expect(self._association.get(*attributes), Response)
+            return list(response.outcomes())
+        return [await self._get_or_refusal(attribute) for attribute in attributes]
+
+    async def _get_or_refusal(self, attribute: Attribute) -> Data | MeterRefused:
+        try:
+            return await self.get(attribute)
+        except MeterRefused as refused:
+            return refused
+
+    async def set(self, attribute: Attribute, value: Data) -> None:
+        """Set ``attribute``. Raises MeterRefused."""
+        response = await self._expect(self._association.set((attribute, value)), Response)
+        response.value()
+
+    async def call(self, method: Method, argument: Data | None = None) -> Data:
+        """Invoke ``method`` and return what it gives (null data for nothing). Raises MeterRefused."""
+        response = await self._expect(self._association.action((method, argument)), Response)
+        return response.value()
+
+    async def close(self) -> None:
+        """Release the association, disconnect the link, close the transport; as much of it as still works."""
+        try:
+            async with asyncio.timeout(self._deadlines.farewell):
+                # A request that was cut off leaves an answer on its way; a release would take that for its own.
+                if self._association.is_associated and self._link.is_connected and not self._in_exchange:
+                    await self._expect(self._association.release(), Released)
+                if self._link.is_connected:
+                    self._link.disconnect(self._now())
+                    await self._until_closed()
+        except (MeterlinkError, TimeoutError):
+            pass  # the meter is gone or confused: there is nobody to be polite to
+        finally:
+            self._association.link_lost()
+            await self._transport.close()
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _connect(self) -> None:
+        deadline = self._now() + self._deadlines.link
+        self._link.connect(self._now())
+        while True:
+            event = await self._next_event(deadline)
+            if isinstance(event, LinkConnected):
+                return
+
+    async def _expect(self, apdu: bytes, kind: type[_E]) -> _E:
+        """Send ``apdu``, play the exchange to its end, and return the event of ``kind`` that ends it."""
+        self._in_exchange = True
+        for event in await self._exchange(apdu):
+            if isinstance(event, kind):
+                self._in_exchange = False
+                return event
+        raise ProtocolError(f"the meter's answer is not the {kind.__name__} that the request asks for")
+
+    async def _exchange(self, apdu: bytes) -> Sequence[ClientEvent]:
+        out: bytes | None = apdu
+        while out is not None:
+            self._link.send(out, self._now())
+            out = None
+            answers: list[ClientEvent] = []
+            while out is None and not answers:
+                for event in self._association.receive(await self._next_pdu()):
+                    if isinstance(event, Send):
+                        out = event.apdu
+                    elif isinstance(event, Notification):
+                        self.notifications.append(event)
+                    else:
+                        answers.append(event)
+        return answers
+
+    async def _next_pdu(self) -> bytes:
+        deadline = self._now() + self._deadlines.answer
+        while True:
+            event = await self._next_event(deadline)
+            if isinstance(event, PduReceived):
+                return event.data
+
+    async def _until_closed(self) -> None:
+        """Wait for the end of the link; one without a handshake for it (the wrapper) is down at once."""
+        deadline = self._now() + self._deadlines.farewell
+        with contextlib.suppress(LinkError):
+            while self._link.next_deadline is not None:
+                await self._drive(deadline)
+
+    async def _next_event(self, deadline: float) -> LinkEvent:
+        """Return the next link event; drive the link and the transport until there is one.
+
+        Raises LinkTimeout at ``deadline`` and LinkLost when the link ends.
+        """
+        while not self._events:
+            await self._drive(deadline)
+        event = self._events.popleft()
+        if isinstance(event, LinkClosed):
+            raise _closed(event.reason)
+        return event
+
+    async def _drive(self, deadline: float) -> None:
+        now = self._now()
+        out = self._link.data_to_send(now)
+        if out:
+            await self._transport.send(out, timeout=max(deadline - now, 0.001))
+        timer = self._link.next_deadline
+        until = deadline if timer is None else min(timer, deadline)
+        try:
+            data = await self._transport.receive(timeout=max(until - self._now(), 0.0))
+        except LinkTimeout:
+            now = self._now()
+            if now >= deadline:
+                raise LinkTimeout(
+                    "the meter does not answer",
+                    hint="check distance, head position and power; is the address or client SAP right?",
+                ) from None
+            self._events.extend(self._link.handle_timer(now))
+        else:
+            self._events.extend(self._link.receive(data, self._now()))
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
+
+
+def _closed(reason: str) -> LinkError:
+    if reason == "timeout":
+        return LinkTimeout(
+            "the meter does not answer, also not after repetitions",
+            hint="check distance, head position and power",
+        )
+    return LinkLost(f"the meter ended the link ({reason})", hint="connect again")
