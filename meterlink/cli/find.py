@@ -1,0 +1,102 @@
+"""`meterlink find`: what is there to connect to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from certs.cli.output import console, emit, json_option, note, table, wants_json
+from meterlink.errors import LinkError
+from meterlink.transport.ble_scan import Sighting
+from meterlink.transport.discovery import SerialPort, scan_ble, serial_ports, strongest_first
+
+
+@click.command()
+@click.option("--ble", "only_ble", is_flag=True, help="Bluetooth LE alone.")
+@click.option("--serial", "only_serial", is_flag=True, help="Serial ports alone.")
+@click.option("--seconds", type=click.FloatRange(0.5, 300), default=6.0, show_default=True, help="How long to listen.")
+@json_option
+def find(only_ble: bool, only_serial: bool, seconds: float) -> None:
+    """List serial ports and Bluetooth LE meters, with the URL to reach each by."""
+    ports = () if only_ble else serial_ports()
+    meters: Sequence[Sighting] = ()
+    if not only_serial:
+        try:
+            meters = asyncio.run(_listen(seconds))
+        except LinkError as error:
+            # Without Bluetooth the ports are still worth showing; who asked for Bluetooth alone gets the error.
+            if only_ble:
+                raise
+            note(f"note: {error.message}" + (f" ({error.hint})" if error.hint else ""))
+    result = {"ports": [_port_json(port) for port in ports], "meters": [_meter_json(meter) for meter in meters]}
+    emit(result, lambda: _shown(ports, meters, only_ble=only_ble, only_serial=only_serial))
+
+
+async def _listen(seconds: float) -> list[Sighting]:
+    """Listen, and show what is heard as a live table where somebody looks at a terminal."""
+    heard: dict[str, Sighting] = {}
+    screen = console(stderr=True)
+    with Live(console=screen, transient=True, auto_refresh=False) as live:
+        async for sighting in scan_ble(seconds):
+            heard[sighting.address] = sighting
+            if screen.is_terminal and not wants_json():
+                live.update(_meters(strongest_first(heard.values())), refresh=True)
+    return strongest_first(heard.values())
+
+
+def _shown(
+    ports: Sequence[SerialPort], meters: Sequence[Sighting], *, only_ble: bool, only_serial: bool
+) -> RenderableType:
+    parts: list[RenderableType] = []
+    if not only_ble:
+        parts.append(_ports(ports) if ports else Text("no serial port"))
+    if not only_serial:
+        parts.append(_meters(meters) if meters else Text("no Bluetooth LE device was heard"))
+    return Group(*parts)
+
+
+def _ports(ports: Iterable[SerialPort]) -> RenderableType:
+    rows = [
+        (port.url, port.description, port.usb, port.guess, "" if port.usable else "no permission: meterlink doctor")
+        for port in ports
+    ]
+    return table(("Port", "Description", "USB", "Probably", ""), rows)
+
+
+def _meters(meters: Iterable[Sighting]) -> RenderableType:
+    rows = [
+        (f"ble:{meter.name or meter.address}", meter.address, f"{meter.rssi} dBm", _services(meter)) for meter in meters
+    ]
+    return table(("Meter", "Address", "Signal", "Service"), rows)
+
+
+def _services(meter: Sighting) -> str:
+    return ", ".join(service.name for service in meter.services)
+
+
+def _port_json(port: SerialPort) -> dict[str, Any]:
+    return {
+        "url": port.url,
+        "device": port.device,
+        "description": port.description,
+        "usb": port.usb,
+        "serial_number": port.serial_number,
+        "guess": port.guess,
+        "usable": port.usable,
+    }
+
+
+def _meter_json(meter: Sighting) -> dict[str, Any]:
+    return {
+        "url": f"ble:{meter.name or meter.address}",
+        "name": meter.name,
+        "address": meter.address,
+        "rssi": meter.rssi,
+        "services": [service.name for service in meter.services],
+    }

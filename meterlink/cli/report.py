@@ -1,0 +1,69 @@
+"""A meter report for people: who the meter is, its readings as a table, and the notes."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from meterlink.values import MeterReport, Reading, Value
+
+
+def as_renderable(report: MeterReport) -> RenderableType:
+    """Return the report as something rich can print; nothing a meter said is read as markup."""
+    parts: list[RenderableType] = []
+    if report.meter:
+        parts.append(Text("  ".join(f"{key.replace('_', ' ')}: {value}" for key, value in report.meter.items())))
+    filled = tuple(reading for reading in report.readings if reading.value is not None or reading.note)
+    if filled:
+        parts.append(_table(filled))
+    if empty := len(report.readings) - len(filled):
+        parts.append(Text(f"{empty} values that the meter leaves empty are not shown (--json has them)", style="dim"))
+    parts += [Text(f"note: {note}", style="yellow") for note in report.notes]
+    return Group(*parts)
+
+
+def _table(readings: tuple[Reading, ...]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("reading")
+    table.add_column("value", justify="right")
+    table.add_column("unit")
+    with_time = any(reading.time is not None for reading in readings)
+    with_set = any(reading.storage or reading.tariff for reading in readings)
+    if with_set:
+        table.add_column("set")
+    if with_time:
+        table.add_column("of")
+    table.add_column("source", style="dim")
+    for reading in readings:
+        cells = [reading.name.replace("_", " "), shown(reading.value), reading.unit]
+        cells += [_set(reading)] if with_set else []
+        cells += [shown(reading.time)] if with_time else []
+        row = [Text(cell) for cell in (*cells, reading.source)]
+        if reading.note:
+            row[1] = Text(reading.note, style="red")
+        table.add_row(*row)
+    return table
+
+
+def shown(value: Value) -> str:
+    """Return a value as a person reads it: no exponent, no trailing `+00:00` noise, bytes in hex."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, dt.datetime):
+        return value.isoformat(sep=" ", timespec="seconds")
+    if isinstance(value, dt.date):
+        return value.isoformat()
+    return value.hex(" ") if isinstance(value, bytes) else value
+
+
+def _set(reading: Reading) -> str:
+    words = [f"last {reading.storage}" if reading.storage else "", f"tariff {reading.tariff}" if reading.tariff else ""]
+    return " ".join(word for word in words if word)

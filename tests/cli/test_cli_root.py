@@ -1,0 +1,192 @@
+"""The command line as its user meets it: verbs, exit statuses, the form of errors, Ctrl-C."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from meterlink import samples
+from meterlink.cli.main import main
+
+VERBS = {"authority", "certs", "configure", "decode", "demo", "doctor", "find", "hil", "read"}
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("METERLINK_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("METERLINK_AUTHORITY", str(tmp_path / "authority"))
+
+
+@dataclass(frozen=True)
+class Done:
+    status: int
+    out: str
+    err: str
+
+
+class Program:
+    """The program in this process: the same code as the process, without its second of start-up."""
+
+    def __init__(self, capture: pytest.CaptureFixture[str]) -> None:
+        self._capture = capture
+
+    def __call__(self, *words: str) -> Done:
+        status = main(words)
+        out, err = self._capture.readouterr()
+        return Done(status, out, err)
+
+
+@pytest.fixture
+def meterlink(capsys: pytest.CaptureFixture[str]) -> Program:
+    return Program(capsys)
+
+
+def start(*words: str) -> subprocess.Popen[bytes]:
+    """The program as a process of its own."""
+    command = [sys.executable, "-m", "meterlink", *words]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
+
+
+def test_help_lists_exactly_the_verbs_that_work(meterlink: Program) -> None:
+    done = meterlink("--help")
+    assert done.status == 0
+    listed = done.out.partition("Commands:")[2].splitlines()
+    assert {line.split()[0] for line in listed if line.strip()} == VERBS
+
+
+@pytest.mark.parametrize("verb", sorted(VERBS))
+def test_every_verb_explains_itself(verb: str, meterlink: Program) -> None:
+    done = meterlink(verb, "--help")
+    assert (done.status, done.err) == (0, "")
+    assert done.out.startswith(f"Usage: meterlink {verb} ")
+
+
+def test_without_a_verb_the_help_comes(meterlink: Program) -> None:
+    done = meterlink()
+    assert done.status == 2
+    assert "Usage: meterlink" in done.out + done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "code"),
+    [
+        (("frobnicate",), 2, "usage"),
+        (("read",), 2, "usage"),
+        (("read", "nonsense"), 2, "url-invalid"),
+        (("read", "gopher:x"), 2, "url-invalid"),
+        (("read", "tcp://localhost:4059?colour=red"), 2, "url-invalid"),
+        (("read", "tcp://localhost:4059?profile=toaster"), 2, "unknown-profile"),
+        (("read", "sim:heat", "--object", "phlogiston"), 2, "unknown-object"),
+        (("configure", "sim:heat", "clock"), 2, "setting-invalid"),
+        (("configure", "sim:heat", "clock=yesterday"), 2, "setting-invalid"),
+        (("configure", "sim:heat", "energy=0"), 2, "setting-invalid"),
+        (("configure", "sim:heat", "clock=now"), 3, "not-permitted"),
+        (("read", "serial:/dev/no-such-port"), 5, "port-not-found"),
+        (("read", "tcp://127.0.0.1:1"), 5, "link-unavailable"),
+        (("decode", "no-such-file"), 2, "file"),
+        (("decode", "sample:toaster"), 2, "unknown-sample"),
+        (("decode", __file__), 2, "not-recognised"),
+    ],
+)
+def test_bad_input_gives_one_form_of_error(words: tuple[str, ...], status: int, code: str, meterlink: Program) -> None:
+    done = meterlink(*words)
+    assert done.status == status
+    assert done.err.startswith(f"error: {code}: ")
+    assert "Traceback" not in done.err
+    assert done.out == ""
+
+
+def test_errors_as_json(meterlink: Program) -> None:
+    done = meterlink("configure", "sim:heat", "clock=now", "--json")
+    assert done.status == 3
+    error = json.loads(done.err)["error"]
+    assert set(error) == {"code", "message", "hint"}
+    assert error["code"] == "not-permitted"
+    assert "Commissioning" in error["hint"]
+
+
+def test_a_fresh_home_has_one_active_consumer_certificate(
+    meterlink: Program, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    seen = []
+    for name in ("one", "two"):
+        monkeypatch.setenv("METERLINK_HOME", str(tmp_path / name))
+        done = meterlink("certs", "list", "--json")
+        assert (done.status, done.err) == (0, "")
+        (entry,) = json.loads(done.out)
+        assert (entry["level"], entry["active"], entry["status"]) == ("Consumer", True, "valid")
+        assert entry["permissions"] == ["read"]
+        shown = json.loads(meterlink("certs", "show", entry["id"], "--json").out)
+        seen.append((entry["id"], entry["system_title"], shown["fingerprint"]))
+    assert all(one != two for one, two in zip(*seen, strict=True))
+
+
+def test_reading_the_meter_in_the_process(meterlink: Program) -> None:
+    done = meterlink("read", "sim:heat", "--json")
+    assert (done.status, done.err) == (0, "")
+    report = json.loads(done.out)
+    assert set(report) == {"meter", "readings", "notes"}
+    names = [reading["name"] for reading in report["readings"]]
+    assert {"energy", "volume", "power", "flow", "flow_temperature", "return_temperature", "clock"} <= set(names)
+    assert all(isinstance(reading["value"], str) for reading in report["readings"])
+
+
+def test_standard_input_is_decoded() -> None:
+    readout = samples.read("t550")
+    command = [sys.executable, "-m", "meterlink", "decode", "-", "--json"]
+    done = subprocess.run(command, input=readout, capture_output=True, timeout=60, check=True)
+    assert json.loads(done.stdout)["meter"]["family"] == "t550"
+
+
+def test_a_reader_that_goes_away_is_no_fault() -> None:
+    with start("decode", "sample:t550", "--json") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+
+
+def test_ctrl_c_is_the_way_a_simulated_meter_ends() -> None:
+    with start("hil", "meter", "--listen", "tcp://127.0.0.1:0") as process:
+        assert process.stdout is not None
+        assert b"127.0.0.1" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors.decode().strip()) == (0, "stopped")
+
+
+def test_ctrl_c_while_a_meter_is_silent() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        with start("read", f"tcp://127.0.0.1:{silent.getsockname()[1]}") as process:
+            connection, _ = silent.accept()
+            assert connection.recv(1)  # it has begun to talk
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=20)
+            connection.close()
+    assert process.returncode == 130
+    assert errors.decode().strip() == "error: interrupted: Stopped on request."
+
+
+def test_one_simulated_meter_serves_another_process() -> None:
+    """`hil meter` in one process, `read` in another: the default domain makes them trust each other."""
+    with start("hil", "meter", "--listen", "tcp://127.0.0.1:0", "--json") as server:
+        assert server.stdout is not None
+        lines = iter(server.stdout.readline, b"")
+        announced = b""
+        for line in lines:
+            announced += line
+            if line.startswith(b"}"):
+                break
+        url = json.loads(announced)["url"]
+        with start("read", url, "--json") as reader:
+            out, errors = reader.communicate(timeout=30)
+        server.send_signal(signal.SIGINT)
+    assert (reader.returncode, errors) == (0, b"")
+    assert len(json.loads(out)["readings"]) >= 8
