@@ -22,8 +22,9 @@ class FieldKeys:
     """What was shared before: the password, the secret of the challenge-response mechanisms, a key set for each suite,
     and the public keys of clients that send no certificate, by system title.
 
-    Counters live as long as their key: one for what the meter sends under a key, and for each client SAP what was last
-    received, so that nothing recorded in one association can be played in the next.
+    Counters live as long as their key: one for what the meter sends under a key (from 1: there are clients that take a
+    first 0 for an old one), and for each client SAP what was last received, so that nothing recorded in one association
+    can be played in the next.
     """
 
     password: bytes = field(repr=False)
@@ -31,7 +32,7 @@ class FieldKeys:
     keys: Mapping[Suite, KeySet]
     client_keys: Mapping[bytes, EllipticCurvePublicKey] = field(default_factory=dict)
     send_counters: Mapping[Suite, SendCounter] = field(
-        default_factory=lambda: {suite: SendCounter() for suite in Suite}
+        default_factory=lambda: {suite: SendCounter(1) for suite in Suite}
     )
     receive_counters: dict[int, tuple[ReceiveCounter, ...]] = field(default_factory=dict)
 

@@ -1,6 +1,6 @@
 """A client of pydlms-client (GPL-3.0), run as a process of its own: reads and writes a meter, prints JSON.
 
-Takes one argument, the job of ``conftest.py`` as JSON.
+Takes one argument, the job of ``peers_field.py`` as JSON.
 """
 
 import datetime as dt
@@ -56,6 +56,11 @@ def main():
         timeout=10,
         **settings(job),
     )
+    if job["agree"]:
+        meter.connect()  # and no release: the meter goes over to the new keys at once, this client after a reconnect
+        keys = meter.agree_keys([0, 2])
+        print(json.dumps({int(key_id): bytes(key).hex() for key_id, key in keys.items()}))
+        return
     with meter:
         out = {
             "device": bytes(meter.get("0.0.42.0.0.255", 1).value).hex(),

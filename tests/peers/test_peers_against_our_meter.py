@@ -1,12 +1,13 @@
-"""pydlms-client and gurux-dlms read and write our meter in every mode that they and we know."""
+"""pydlms-client, gurux-dlms and dlms-cosem read and write our meter in every mode that they and we know."""
 
 import datetime as dt
 
 import pytest
-from conftest import NEW_TIME
+from peers_field import NEW_TIME
 
 from certs.levels import Permission
 from hil.meter.clients import FIELD_CLIENTS
+from meterlink.cosem.association.channel import Channel
 
 MODES = {
     "none": 17,
@@ -36,9 +37,36 @@ def check(result, server, sap):
     assert was_set is may_write
 
 
+SCRIPTS = {
+    "peer_pydlms.py": tuple(MODES),
+    "peer_gurux.py": tuple(MODES),
+    "peer_dlms_cosem.py": ("none", "password", "GMAC"),
+}
+
+
 @pytest.mark.parametrize("framing", ["wrapper", "hdlc"])
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("script", ["peer_pydlms.py", "peer_gurux.py"])
+@pytest.mark.parametrize(("script", "mode"), [(script, mode) for script, modes in SCRIPTS.items() for mode in modes])
 async def test_a_peer_reads_and_writes_our_meter(run_peer, script, mode, framing):
     result, server = await run_peer(script, framing, MODES[mode])
     check(result, server, MODES[mode])
+
+
+@pytest.mark.parametrize("mode", ["ECDSA", "ECDSA and glo"])
+@pytest.mark.parametrize("framing", ["wrapper", "hdlc"])
+async def test_a_peer_reads_and_writes_our_meter_in_suite_2(run_peer, mode, framing):
+    result, server = await run_peer("peer_pydlms.py", framing, MODES[mode], suite=2)
+    check(result, server, MODES[mode])
+
+
+@pytest.mark.parametrize("suite", [1, 2])
+async def test_a_peer_agrees_on_the_same_keys_as_our_meter(run_peer, monkeypatch, suite):
+    installed = []
+    install = Channel.install
+
+    def watch(channel, keys, peer_title):
+        installed.append(keys)
+        install(channel, keys, peer_title)
+
+    monkeypatch.setattr(Channel, "install", watch)
+    result, _ = await run_peer("peer_pydlms.py", "wrapper", MODES["ECDSA and glo"], suite=suite, agree=True)
+    assert result == {"0": bytes(installed[0].unicast).hex(), "2": bytes(installed[0].authentication).hex()}
