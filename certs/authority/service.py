@@ -271,19 +271,15 @@ class Authority:
 
         The domain file then holds them too. Raises :class:`AuthorityError` ``ca-expired``, :class:`KeyStoreError`.
         """
-        issuers = (self._domain.issuing_ca, *self._domain.previous)
-        keys = [self._key(ca) for ca in issuers]
         lists = []
         with self._write(now) as tx:
-            for ca, key in zip(issuers, keys, strict=True):
-                number = acts.next_crl_number(tx, ca)
-                revoked = acts.revoked_by(tx.connection, ca)
-                lists.append(revocation_list.build(ca, key, now, number, revoked))
+            domain = self._home.load_domain()
+            for ca in (domain.issuing_ca, *domain.previous):
+                number, revoked = acts.next_crl_number(tx, ca), acts.revoked_by(tx.connection, ca)
+                lists.append(revocation_list.build(ca, self._key(ca), now, number, revoked))
                 tx.log("crl", issuer=homes.key_id(ca), number=number, entries=len(revoked))
-        domain = self._domain
-        for crl in lists:
-            domain = domain.with_crl(crl)
-        self._publish(domain)
+                domain = domain.with_crl(lists[-1])
+            self._publish(domain)
         return tuple(lists)
 
     def renew_ca(
@@ -298,14 +294,13 @@ class Authority:
         key_of_root = homes.read_root_key(root_key, secret.get(), self._domain.root)
         key = ec.generate_private_key(profile.SUITE_CURVES[self._checked_suite(suite)].curve)
         every = [*(level.policy for level in Level), METER_POLICY]
-        ca = profile.build_ca(
-            self._domain.name, "Issuing CA", key.public_key(), every, self._domain.root, key_of_root, now
-        )
-        self._home.add_key(ca, key, self._secret)
         with self._write(now) as tx:
-            tx.log("renew-ca", issuer=homes.key_id(ca), previous=homes.key_id(self._domain.issuing_ca))
-            previous = (*self._domain.previous, self._domain.issuing_ca)
-            self._publish(dataclasses.replace(self._domain, issuing_ca=ca, previous=previous))
+            domain = self._home.load_domain()
+            ca = profile.build_ca(domain.name, "Issuing CA", key.public_key(), every, domain.root, key_of_root, now)
+            self._home.add_key(ca, key, self._secret)
+            tx.log("renew-ca", issuer=homes.key_id(ca), previous=homes.key_id(domain.issuing_ca))
+            previous = (*domain.previous, domain.issuing_ca)
+            self._publish(dataclasses.replace(domain, issuing_ca=ca, previous=previous))
         return ca
 
     def certificates(self) -> tuple[IssuedCertificate, ...]:
@@ -371,6 +366,7 @@ class Authority:
         return found
 
     def _publish(self, domain: TrustDomain) -> None:
+        """Replace the domain file. Within a ledger transaction, so that one operator does not undo another's."""
         domain.save(self._home.domain_file)
         self._domain = domain
 
