@@ -1,6 +1,6 @@
 """A client of gurux-dlms (GPL-2.0), run as a process of its own: reads and writes a meter, prints JSON.
 
-Takes one argument, the job of ``peers_field.py`` as JSON. The library prints much by itself; the last line is the result.
+Takes one argument, the job of ``peers_field.py`` as JSON. The library prints much; the last line is the result.
 """
 
 import datetime as dt
