@@ -230,6 +230,9 @@ def test_longest_information_field() -> None:
 def test_parameters_of_the_standard() -> None:
     # The Green Book's SNRM with the default values.
     assert HdlcParameters().to_bytes().hex() == "818012050180060180070400000001080400000001"
+    assert HdlcParameters.from_bytes(b"") == HdlcParameters()
+    with_user_data = HdlcParameters(1024, 2030, 7, 3).to_bytes() + b"\xff\x01\x02"
+    assert HdlcParameters.from_bytes(with_user_data) == HdlcParameters(1024, 2030, 7, 3)
     assert HdlcParameters(1024, 2030, 7, 3).to_bytes().hex() == "81801405020400060207ee070400000007080400000003"
 
 

@@ -35,7 +35,6 @@ from construct import (
     RawCopy,
     RepeatUntil,
     Struct,
-    Terminated,
     this,
 )
 from fastcrc.crc16 import ibm_sdlc
@@ -110,9 +109,10 @@ PARAMETERS: Final[Construct] = Struct(
     "format" / Const(0x81, Byte),
     "group" / Const(0x80, Byte),
     "values" / Prefixed(Byte, GreedyRange(Struct("id" / Byte, "value" / Prefixed(Byte, GreedyBytes)))),
-    Terminated,
+    "user_data" / GreedyBytes,
 )
-"""Information field of SNRM and UA (6.4.4.4.3.2): the parameters proposed or agreed."""
+"""Information field of SNRM and UA (6.4.4.4.3.2): the parameters proposed or agreed, and user data, which nobody
+uses."""
 
 REJECTION: Final[Construct] = Struct(
     "control" / Byte,

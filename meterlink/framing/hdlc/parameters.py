@@ -61,7 +61,9 @@ class HdlcParameters:
             (_TRANSMIT_WINDOW, self.window_transmit.to_bytes(_WINDOW_OCTETS, "big")),
             (_RECEIVE_WINDOW, self.window_receive.to_bytes(_WINDOW_OCTETS, "big")),
         )
-        return bytes(PARAMETERS.build({"values": [{"id": number, "value": value} for number, value in values]}))
+        return bytes(
+            PARAMETERS.build({"values": [{"id": number, "value": value} for number, value in values], "user_data": b""})
+        )
 
     @classmethod
     def from_bytes(cls, data: bytes) -> HdlcParameters:
