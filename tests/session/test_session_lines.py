@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from conftest import Air
+from ble_air import Air
 from session_support import Bench, utc_now
 
 from certs.levels import Level
