@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -16,6 +15,7 @@ from meterlink.cosem.association import (
     ClientEvent,
     GetIndication,
     Mechanism,
+    PeerCheck,
     Send,
     ServerAssociation,
     ServerEvent,
@@ -47,7 +47,7 @@ def private_key(name: str, suite: Suite) -> ec.EllipticCurvePrivateKey:
     return ec.generate_private_key(suite.curve)
 
 
-def trusting(title: bytes, certificate: bytes, key: ec.EllipticCurvePublicKey) -> Callable[[bytes, bytes], ec.EllipticCurvePublicKey]:
+def trusting(title: bytes, certificate: bytes, key: ec.EllipticCurvePublicKey) -> PeerCheck:
     """Return a judge that trusts exactly one peer."""
 
     def judge(peer_title: bytes, peer_certificate: bytes) -> ec.EllipticCurvePublicKey:

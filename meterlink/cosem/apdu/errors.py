@@ -10,7 +10,7 @@ from typing import ClassVar, Final
 
 from meterlink.cosem.octets import Reader
 from meterlink.cosem.results import refusal
-from meterlink.errors import MeterRefused
+from meterlink.errors import MeterRefused, ProtocolError
 
 
 class StateError(enum.IntEnum):
@@ -70,7 +70,9 @@ def read_exception(reader: Reader) -> ExceptionResponse:
     counter = None
     if service is ServiceError.INVOCATION_COUNTER_ERROR:
         rest = reader.rest()
-        counter = int.from_bytes(rest, "big") if len(rest) == 4 else None
+        if len(rest) not in (0, 4):
+            raise ProtocolError("the invocation counter in an exception does not have 4 octets")
+        counter = int.from_bytes(rest, "big") if rest else None
     return ExceptionResponse(state, service, counter)
 
 
