@@ -22,7 +22,7 @@ MAX_VALUE: Final = 512
 MIN_CHUNK: Final = 20
 """What fits in the smallest ATT_MTU of 23."""
 
-REQUEST_EVERY: Final = 4
+REQUEST_EVERY: Final = 8
 """Of so many chunks one is a write request, which the meter answers: it keeps us from running ahead of it."""
 
 BUSY_WAIT: Final = 0.01
@@ -38,7 +38,7 @@ class GattPipe:
     """Writes to one characteristic and is fed by another.
 
     ``feed`` gets what the meter notifies, ``lost`` is called when the pipe ends by itself. ``kind`` says how to write:
-    ``request`` waits for the meter's answer to every chunk, ``command`` for none, ``auto`` for every fourth and the
+    ``request`` waits for the meter's answer to every chunk, ``command`` for none, ``auto`` for every eighth and the
     last, so that a sender knows that the meter has taken it all.
     """
 
