@@ -6,6 +6,7 @@ import itertools
 
 import pytest
 from construct import ConstructError
+from fastcrc.crc16 import ibm_sdlc
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -79,6 +80,33 @@ def test_fast_way_and_description_refuse_the_same_altered_frames(frame: HdlcFram
         HdlcFrame.from_bytes(bytes(octets))
     with pytest.raises(ConstructError):
         FRAME.parse(bytes(octets))
+
+
+octets_of_addresses = st.lists(st.sampled_from([0x00, 0x02, 0x01, 0x21, 0xFE, 0xFF]), min_size=1, max_size=10).map(
+    bytes
+)
+
+
+@given(octets_of_addresses, st.integers(0, 255), st.binary(max_size=4), st.integers(-2, 2), st.booleans())
+def test_fast_way_and_description_accept_the_same_frames(
+    addresses_: bytes, field: int, rest: bytes, off: int, with_header_check: bool
+) -> None:
+    # Sound check sequences around any addresses, lengths and fields, those that no frame has among them.
+    length = len(addresses_) + len(rest) + 5 + 2 * with_header_check + off
+    content = (0xA000 | max(0, length)).to_bytes(2, "big") + addresses_ + bytes((field,))
+    if with_header_check:
+        content += ibm_sdlc(content).to_bytes(2, "little")
+    content += rest
+    data = b"\x7e" + content + ibm_sdlc(content).to_bytes(2, "little") + b"\x7e"
+    try:
+        described = len(FRAME.build(FRAME.parse(data))) == len(data)
+    except ConstructError:
+        described = False
+    try:
+        read_fast = bool(HdlcFrame.from_bytes(data))
+    except ProtocolError:
+        read_fast = False
+    assert read_fast == described
 
 
 @given(frames, st.data())

@@ -21,10 +21,12 @@ from construct import (
     BitStruct,
     Byte,
     Bytes,
+    Check,
     Checksum,
     Computed,
     Const,
     Construct,
+    ExprValidator,
     Flag,
     GreedyBytes,
     GreedyRange,
@@ -48,8 +50,10 @@ FORMAT: Final[Construct] = BitStruct(
 )
 """Frame format field. ``segmented`` is set in every frame of a service data unit but the last."""
 
-ADDRESS: Final[Construct] = RepeatUntil(lambda octet, _list, _context: octet & 1, Byte)
-"""An address: its octets, of which only the last has bit 0 set."""
+ADDRESS: Final[Construct] = ExprValidator(
+    RepeatUntil(lambda octet, _list, _context: octet & 1, Byte), lambda octets, _context: len(octets) in (1, 2, 4)
+)
+"""An address: 1, 2 or 4 octets, of which only the last has bit 0 set."""
 
 INFORMATION_CONTROL: Final[Construct] = BitStruct(
     "receive" / BitsInteger(3), "poll" / Flag, "send" / BitsInteger(3), Const(0, BitsInteger(1))
@@ -88,12 +92,18 @@ def _has_information(context: Any) -> bool:
     return bool(context.header.value.format.length > context.header.length + 2)
 
 
+def _holds_its_header(context: Any) -> bool:
+    rest = context.header.value.format.length - context.header.length
+    return bool(rest == 2 or rest >= 4)
+
+
 FRAME: Final[Construct] = Struct(
     "opening" / Const(FLAG),
     "content"
     / RawCopy(
         Struct(
             "header" / RawCopy(HEADER),
+            Check(_holds_its_header),
             "has_information" / Computed(_has_information),
             "hcs" / If(this.has_information, Checksum(Int16ul, ibm_sdlc, this.header.data)),
             "information"
