@@ -65,9 +65,14 @@ def read_requests(path: Path) -> tuple[bytes, ...]:
     """
     if path.suffix.lower() != ".eml":
         return (files.read(path, MAX_REQUEST),)
-    message = email.message_from_bytes(files.read(path, MAX_MAIL), policy=email.policy.default)
-    assert isinstance(message, EmailMessage)
-    found = tuple(dict.fromkeys(_in_mail(message)))
+    data = files.read(path, MAX_MAIL)
+    try:
+        message = email.message_from_bytes(data, policy=email.policy.default)
+        assert isinstance(message, EmailMessage)
+        found = tuple(dict.fromkeys(_in_mail(message)))
+    except Exception as error:
+        # On damaged headers the standard library's parser raises what comes up: IndexError, LookupError, ValueError...
+        raise RequestError("csr-format", f"the mail {path.name} is damaged", "Ask for the .csr file.") from error
     if not found:
         raise RequestError("csr-format", f"the mail {path.name} holds no request", "Ask for the .csr file.")
     return found
