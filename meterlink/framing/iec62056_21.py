@@ -41,6 +41,7 @@ BAUD_MODE_C: Final = MappingProxyType({"0": 300, "1": 600, "2": 1200, "3": 2400,
 BAUD_MODE_B: Final = MappingProxyType({"A": 600, "B": 1200, "C": 2400, "D": 4800, "E": 9600, "F": 19200})
 
 _IDENTIFICATION = re.compile(rb"/([A-Za-z]{3})([!-~])((?:\\[!-~])*)([^\r\n/!]{0,16})\r?\n")
+_BLANK_LINES = re.compile(rb"(?:\x00|/[?#][0-9A-Za-z ]*!\r\n)*\r?\n\r?\n")
 
 
 class Mode(enum.Enum):
@@ -83,6 +84,12 @@ class Identified:
     text: str
     mode: Mode
     baud: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unnamed:
+    """The meter sends blank lines in place of an identification. Its data follow, at a speed that only its family's
+    profile can tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +138,7 @@ class Failed:
     data: bytes
 
 
-Event = Identified | ChangeSpeed | ReadoutReceived | ProgrammingReady | HdlcReady | Answered | Failed
+Event = Identified | Unnamed | ChangeSpeed | ReadoutReceived | ProgrammingReady | HdlcReady | Answered | Failed
 
 
 def checked(block: bytes) -> bytes:
@@ -184,12 +191,6 @@ class SignOn:
     def state(self) -> State:
         """Where the sign-on stands."""
         return self._state
-
-    @property
-    def heard_blank_line(self) -> bool:
-        """True when the meter has begun with a line that has nothing in it."""
-        heard = self._message.replace(self._request, b"").strip(b"\x00")
-        return bool(heard) and b"\n" in heard and not heard.strip(b"\r\n ")
 
     @property
     def next_deadline(self) -> float | None:
@@ -273,20 +274,11 @@ class SignOn:
         heard = bool(self._message.replace(self._request, b"").strip(b"\x00"))
         return self._fail("no-identification" if heard else "no-answer")
 
-    def skip_identification(self, now: float) -> list[Event]:
-        """Go on to the readout although no identification came: some meters send blank lines in its place."""
-        self._need(State.REQUESTED)
-        self._state = State.READOUT
-        self._received += self._message
-        self._message.clear()
-        self._deadline = now + self._reaction_time
-        return []
-
     def _identification_awaited(self, now: float) -> list[Event]:
         # The head may hear its own light: the request is no identification, however it is cut into pieces.
         match = _IDENTIFICATION.search(self._message.replace(self._request, b"\x00" * len(self._request)))
         if match is None:
-            return []
+            return self._blank_lines_instead(now)
         identified = _read_identification(match)
         self._identified = identified
         self._received = bytearray(self._message[match.start() : match.end()])
@@ -300,6 +292,16 @@ class SignOn:
         if identified.baud != SIGN_ON_BAUD:
             events.append(ChangeSpeed(identified.baud))
         return events + (self._readout_awaited(now) if rest else [])
+
+    def _blank_lines_instead(self, now: float) -> list[Event]:
+        """Two empty lines are all that some meters send before their data."""
+        blank = _BLANK_LINES.match(self._message)
+        if blank is None:
+            return []
+        del self._message[: blank.end()]
+        self._state = State.READOUT
+        self._deadline = now + self._reaction_time
+        return [Unnamed(), *(self._readout_awaited(now) if self._message else [])]
 
     def _select_option(self, identified: Identified, now: float) -> list[Event]:
         """Acknowledge: protocol, speed, what for (6.3.3)."""

@@ -134,13 +134,11 @@ async def _drive(transport: Transport, table: iec.SignOn, plan: LinePlan) -> iec
         try:
             events = table.receive(await transport.receive(wait), loop.time())
         except LinkTimeout:
-            if table.state is iec.State.REQUESTED and table.heard_blank_line:
-                await _set_line(transport, plan.data)
-                events = table.skip_identification(loop.time())
-            else:
-                events = table.handle_timer(loop.time())
+            events = table.handle_timer(loop.time())
         for event in events:
-            if isinstance(event, iec.ChangeSpeed):
+            if isinstance(event, iec.Unnamed):
+                await _set_line(transport, plan.data)
+            elif isinstance(event, iec.ChangeSpeed):
                 if octets := table.data_to_send():
                     await transport.send(octets)
                 await _set_line(transport, replace(plan.data, baud=event.baud))

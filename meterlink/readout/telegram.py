@@ -92,18 +92,33 @@ def read_telegrams(data: bytes) -> list[TextTelegram]:
     if len(data) > MAX_CAPTURE:
         notes.append(f"only the first {MAX_CAPTURE} bytes of {len(data)} were read")
     blanked = _REQUEST.sub(lambda match: b"\x00" * len(match.group()), plain)
-    pieces: list[tuple[re.Match[bytes] | None, int, int]] = [
-        (match, match.start(), match.end()) for match in _IDENTIFICATION.finditer(blanked)
-    ] or [(None, 0, 0)]
+    pieces = _pieces(blanked)
     telegrams = []
     for index, (match, start, after) in enumerate(pieces):
         end = pieces[index + 1][1] if index + 1 < len(pieces) else len(blanked)
         # A readout whose first line was lost can stand before the first identification.
-        if index == 0 and match is not None and b"(" in blanked[:start]:
+        if index == 0 and start and b"(" in blanked[:start]:
             telegrams.append(_read_one(None, blanked[:start], {i for i in unreadable if i < start}, notes))
         bad = {i - after for i in unreadable if after <= i < end}
         telegrams.append(_read_one(match, blanked[after:end], bad, notes))
     return [telegram for telegram in telegrams if telegram.identification or "(" in telegram.body]
+
+
+def _pieces(data: bytes) -> list[tuple[re.Match[bytes] | None, int, int]]:
+    """Return where readouts begin: identification or None, its place, the place after it.
+
+    A meter that sends blank lines for its identification is told by a second block that begins after the first ended.
+    """
+    named = [(match, match.start(), match.end()) for match in _IDENTIFICATION.finditer(data)]
+    pieces: list[tuple[re.Match[bytes] | None, int, int]] = list(named)
+    for start, end in zip(
+        [0, *(after for _, _, after in named)], [*(at for _, at, _ in named), len(data)], strict=True
+    ):
+        at = start
+        while (etx := data.find(ETX, at, end)) >= 0 and data.find(STX, etx + 2, end) >= 0:
+            at = etx + 2
+            pieces.append((None, at, at))
+    return sorted(pieces, key=lambda piece: piece[1]) or [(None, 0, 0)]
 
 
 def _read_one(match: re.Match[bytes] | None, block: bytes, bad: set[int], notes: list[str]) -> TextTelegram:

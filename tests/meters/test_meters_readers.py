@@ -1,0 +1,240 @@
+"""Reading simulated meters over a real pseudo-terminal: the whole way from wake-up to readings."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import os
+import termios
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from decimal import Decimal
+
+import pytest
+
+from hil.faces.t230 import T230Face
+from hil.faces.t330 import T330Face
+from hil.faces.text import TextFace
+from hil.meter.device import HeatMeter
+from hil.meter.physics import Fault
+from hil.pty import PtyLine
+from hil.wire import WireHandler
+from meterlink.errors import LinkLost, LinkTimeout, ProtocolError, UsageError
+from meterlink.meters.decode import decode_capture
+from meterlink.meters.notes import ENFORCES_NOTHING
+from meterlink.meters.profile import Profile, profile, read_profile
+from meterlink.meters.readers import read_capture, read_meter
+from meterlink.transport.base import LineSettings
+from meterlink.transport.serial import SerialPortTransport
+from meterlink.values import MeterReport, Reading
+
+SPEEDS = {getattr(termios, f"B{baud}"): baud for baud in (300, 600, 1200, 2400, 4800, 9600, 19200)}
+START = dt.datetime(2026, 11, 23, 9, 0, tzinfo=dt.UTC)
+FAST = 25.0
+
+
+class Meter:
+    """A simulated meter on a pseudo-terminal that knows the speed its near end was set to."""
+
+    def __init__(self) -> None:
+        self.meter = HeatMeter(asyncio.get_running_loop().time(), START)
+        self.port = ""
+
+    def line_baud(self) -> int:
+        handle = os.open(self.port, os.O_RDWR | os.O_NOCTTY)
+        try:
+            return SPEEDS[termios.tcgetattr(handle)[4]]
+        finally:
+            os.close(handle)
+
+
+@asynccontextmanager
+async def on_a_line(
+    make: Callable[[Meter], WireHandler], family: Profile
+) -> AsyncIterator[tuple[Meter, SerialPortTransport]]:
+    meter = Meter()
+    assert family.line is not None
+    async with PtyLine(lambda: make(meter)) as line:
+        meter.port = line.port
+        async with SerialPortTransport(line.port, family.line.start) as transport:
+            yield meter, transport
+
+
+def pick(report: MeterReport, name: str, storage: int = 0) -> Reading:
+    return next(reading for reading in report.readings if (reading.name, reading.storage) == (name, storage))
+
+
+async def test_text_live_values_and_totals_with_both_speeds() -> None:
+    family = profile("t550")
+    async with on_a_line(lambda m: TextFace(m.meter, line_baud=m.line_baud, speed=FAST), family) as (meter, transport):
+        report = await read_meter(transport, family)
+        assert transport.line.baud == 2400
+    live = meter.meter.metrology.live
+    assert abs(float(str(pick(report, "flow_temperature").value)) - live.flow) < 0.5
+    assert pick(report, "power").unit == "kW"
+    assert pick(report, "volume", storage=1).value == Decimal("1051.91")
+    assert report.notes == (ENFORCES_NOTHING,)
+    assert report.meter["serial_number"] == "00004711"
+
+
+async def test_text_with_a_head_that_echoes_and_a_meter_without_a_name() -> None:
+    family = live_only()
+
+    def face(meter: Meter) -> WireHandler:
+        return TextFace(meter.meter, line_baud=meter.line_baud, speed=FAST, head_echo=True, blank_first_line=True)
+
+    async with on_a_line(face, family) as (_, transport):
+        capture, _ = await read_capture(transport, family)
+    report = decode_capture(capture)
+    assert report.meter["family"] == "t550"
+    assert pick(report, "power").value is not None
+    assert "the identification line is missing" in report.notes
+
+
+async def test_faults_leave_live_values_empty_and_come_in_words() -> None:
+    family = live_only()
+    async with on_a_line(lambda m: TextFace(m.meter, speed=FAST), family) as (meter, transport):
+        faults = Fault.AIR | Fault.RETURN_SENSOR_OPEN
+        meter.meter.metrology.set_fault(faults, asyncio.get_running_loop().time())
+        capture, _ = await read_capture(transport, family)
+    report = decode_capture(capture)
+    assert pick(report, "power").value is None
+    assert "air" in pick(report, "power").note
+    assert "F2: the cold-side temperature sensor is open" in str(pick(report, "error_flags").value)
+
+
+async def test_text_in_real_time() -> None:
+    family = live_only()
+    began = time.monotonic()
+    async with on_a_line(lambda m: TextFace(m.meter, line_baud=m.line_baud), family) as (_, transport):
+        capture, notes = await read_capture(transport, family)
+    # 45 characters of wake-up and request at 300 Bd, a name, and 300 characters of data at 2400 Bd.
+    assert 2.5 < time.monotonic() - began < 12
+    assert notes == ()
+    assert pick(decode_capture(capture), "power").value is not None
+
+
+def live_only() -> Profile:
+    """A family like the T550's that asks for the live values alone."""
+    text = (
+        'name = "live"\ntitle = "Live"\nprotocol = "text"\n[line]\ndialogue = "text"\nstart = "300 7E1"\n'
+        'data = "2400 7E1"\nwake_up = 40\nrequests = ["/#!\\r\\n"]\n'
+    )
+    return read_profile(text, "live.toml")
+
+
+async def test_t230_answers_one_request_with_all_telegrams_through_an_echo() -> None:
+    family = profile("t230")
+    async with on_a_line(lambda m: T230Face(m.meter, line_baud=m.line_baud, speed=FAST), family) as (_, transport):
+        report = await read_meter(transport, family)
+    assert report.meter["family"] == "t230"
+    assert pick(report, "energy", storage=2).time is not None
+    assert report.notes == (ENFORCES_NOTHING,)
+
+
+async def test_t330_takes_four_steps_and_changes_the_line() -> None:
+    family = profile("t330")
+    told: list[str] = []
+    async with on_a_line(lambda m: T330Face(m.meter, line_baud=m.line_baud, speed=FAST), family) as (_, transport):
+        report = await read_meter(transport, family, progress=told.append)
+        assert transport.line.baud == 9600
+    assert report.meter["family"] == "t330"
+    assert pick(report, "max_power").time is not None
+    assert "step 4 of 4: waiting for the telegrams" in told
+
+
+async def test_the_readings_and_the_decoded_capture_are_the_same() -> None:
+    family = profile("t230")
+    async with on_a_line(lambda m: T230Face(m.meter, speed=FAST), family) as (_, transport):
+        capture, _ = await read_capture(transport, family)
+    assert decode_capture(capture.hex().encode()) == decode_capture(capture, hint="t230")
+    assert pick(decode_capture(capture), "energy").unit == "kWh"
+
+
+async def test_silence_is_a_timeout_with_a_hint() -> None:
+    text = (
+        'name = "x"\ntitle = "X"\nprotocol = "mbus"\n[line]\ndialogue = "burst"\nstart = "9600 8E1"\n'
+        'data = "9600 8E1"\nwake_up = 4\nrequests = ["10 7B FE 79 16"]\nsilence = 0.1\n'
+    )
+    family = read_profile(text, "x.toml")
+    async with on_a_line(lambda m: T230Face(m.meter, speed=FAST), family) as (_, transport):
+        with pytest.raises(LinkTimeout) as raised:
+            await read_meter(transport, family)
+    assert raised.value.code == "no-answer"
+    assert "head" in str(raised.value.hint)
+
+
+class Chatter:
+    """A meter of another family: it answers every request with the same noise."""
+
+    def __init__(self, answer: bytes) -> None:
+        self._answer = answer
+
+    next_deadline: float | None = None
+
+    def receive(self, data: bytes, now: float) -> bytes:
+        return self._answer
+
+    def handle_timer(self, now: float) -> bytes:
+        return b""
+
+    def closed(self, now: float) -> None:
+        pass
+
+
+def quick(dialogue: str) -> Profile:
+    text = (
+        f'name = "q"\ntitle = "Q"\nprotocol = "text"\n[line]\ndialogue = "{dialogue}"\nstart = "9600 7E1"\n'
+        'data = "9600 7E1"\nrequests = ["/?!\\r\\n"]\nsilence = 0.2\ndeadline = 2\n'
+    )
+    return read_profile(text, "q.toml")
+
+
+async def test_an_answer_that_is_no_readout_is_told_from_silence() -> None:
+    async with on_a_line(lambda m: Chatter(b"\x68\x03\x03\x68"), quick("text")) as (_, transport):
+        with pytest.raises(ProtocolError) as raised:
+            await read_meter(transport, quick("text"))
+    assert raised.value.code == "no-identification"
+    assert "68 03 03 68" in raised.value.message
+
+
+async def test_endless_chatter_ends_at_the_deadline() -> None:
+    class Endless(Chatter):
+        def receive(self, data: bytes, now: float) -> bytes:
+            self.next_deadline = now + 0.01
+            return b"/"
+
+        def handle_timer(self, now: float) -> bytes:
+            self.next_deadline = now + 0.01
+            return b"x" * 64
+
+    family = quick("text")
+    async with on_a_line(lambda m: Endless(b""), family) as (_, transport):
+        with pytest.raises(LinkTimeout) as raised:
+            await read_meter(transport, family)
+    assert raised.value.code == "no-answer"
+
+
+async def test_a_line_that_is_lost_in_the_middle_is_told() -> None:
+    family = profile("t230")
+    meter = Meter()
+    line = PtyLine(lambda: T230Face(meter.meter, speed=1.0))
+    await line.start()
+    transport = SerialPortTransport(line.port, LineSettings(2400, 8, "E", 1))
+    await transport.open()
+    try:
+        reading = asyncio.create_task(read_meter(transport, family))
+        asyncio.get_running_loop().call_later(1.6, lambda: asyncio.ensure_future(line.stop()))
+        with pytest.raises(LinkLost):
+            await reading
+    finally:
+        await transport.close()
+        await line.stop()
+
+
+async def test_a_family_that_is_not_read_this_way() -> None:
+    cosem = read_profile('name = "c"\ntitle = "C"\nprotocol = "cosem"\n', "c.toml")
+    async with on_a_line(lambda m: Chatter(b""), quick("text")) as (_, transport):
+        with pytest.raises(UsageError):
+            await read_meter(transport, cosem)
