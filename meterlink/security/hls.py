@@ -38,10 +38,14 @@ from meterlink.security.suites import TAG_LENGTH, Suite
 
 MIN_CHALLENGE: Final = 8
 MAX_CHALLENGE: Final = 64
-"""Bounds of a challenge in octets, mechanisms 3 to 6."""
+"""Bounds of a challenge in octets."""
 
 MIN_ECDSA_CHALLENGE: Final = 32
-"""The least length of a challenge in mechanism 7."""
+"""The least length of a challenge in mechanism 7. We keep it; from a peer a shorter one is taken, since some send 16
+octets, and the length of a challenge protects the party that chose it."""
+
+USUAL_CHALLENGE: Final = 16
+"""Octets of our challenges in the other mechanisms: there are meters that take no other length."""
 
 
 class Mechanism(enum.IntEnum):
@@ -61,20 +65,18 @@ class Mechanism(enum.IntEnum):
         """True where both parties prove who they are with a challenge."""
         return self >= Mechanism.HIGH
 
-    @property
-    def least_challenge(self) -> int:
-        """The least length of a challenge in octets."""
-        return MIN_ECDSA_CHALLENGE if self is Mechanism.ECDSA else MIN_CHALLENGE
-
 
 def new_challenge(mechanism: Mechanism, length: int | None = None) -> bytes:
-    """Return a random challenge of ``length`` octets, 32 unless told.
+    """Return a random challenge of ``length`` octets: unless told 32 in mechanism 7, 16 in the others.
 
     Raises :class:`~meterlink.errors.LocalProtocolError` for a length that ``mechanism`` does not allow.
     """
-    length = 32 if length is None else length
-    if not mechanism.least_challenge <= length <= MAX_CHALLENGE:
-        raise LocalProtocolError(f"a challenge has {mechanism.least_challenge} to {MAX_CHALLENGE} octets")
+    is_ecdsa = mechanism is Mechanism.ECDSA
+    if length is None:
+        length = MIN_ECDSA_CHALLENGE if is_ecdsa else USUAL_CHALLENGE
+    least = MIN_ECDSA_CHALLENGE if is_ecdsa else MIN_CHALLENGE
+    if not least <= length <= MAX_CHALLENGE:
+        raise LocalProtocolError(f"a challenge has {least} to {MAX_CHALLENGE} octets")
     return secrets.token_bytes(length)
 
 
@@ -93,7 +95,7 @@ class Exchange:
         Raises :class:`~meterlink.errors.SecurityError`: ``challenge`` for a length out of bounds, ``reflected`` when
         our own challenge or system title comes back, ``system-title`` where one is needed and missing.
         """
-        if not mechanism.least_challenge <= len(self.peer_challenge) <= MAX_CHALLENGE:
+        if not MIN_CHALLENGE <= len(self.peer_challenge) <= MAX_CHALLENGE:
             raise SecurityError(f"a challenge of {len(self.peer_challenge)} octets is not allowed", code="challenge")
         if hmac.compare_digest(self.own_challenge, self.peer_challenge):
             raise SecurityError("the peer sent our own challenge back", code="reflected")
