@@ -159,14 +159,15 @@ def request_message(address: str = "", start: str = "?") -> bytes:
 class SignOn:
     """One sign-on and what follows it, the asking side.
 
-    ``wake_up`` NUL octets and the request go out as one piece: a meter that is woken falls asleep again in any gap.
+    ``wake_up`` (NUL octets, mostly) and the request go out as one piece: a meter that is woken falls asleep again in
+    any gap.
     """
 
     def __init__(
         self,
         *,
         request: bytes = b"/?!\r\n",
-        wake_up: int = 0,
+        wake_up: bytes = b"",
         want: Want = Want.READOUT,
         max_baud: int = 19200,
         reaction_time: float = REACTION_TIME,
@@ -200,7 +201,7 @@ class SignOn:
     def start(self, now: float) -> None:
         """Send the request. Raises LocalProtocolError in any state but the idle one."""
         self._need(State.IDLE)
-        octets = bytes(self._wake_up) + self._request
+        octets = self._wake_up + self._request
         self._to_send = octets
         self._state = State.REQUESTED
         # The line takes a tenth of a second for three characters: the wait begins when the last one is out.

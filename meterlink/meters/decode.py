@@ -11,13 +11,15 @@ from meterlink.mbus import FormatStore, Telegram, decode_telegram
 from meterlink.mbus.telegram import CI_COMPACT
 from meterlink.meters import mbus, text
 from meterlink.meters.profile import Profile, profile
-from meterlink.readout import read_telegrams
+from meterlink.readout import DataSet, TextTelegram, read_datasets, read_telegrams
 from meterlink.values import MeterReport
 
 MAX_CAPTURE: Final = 1 << 20
 """Longest capture that is decoded, in bytes. The longest readout known has five thousand."""
 
 _DATA_SET = re.compile(rb"[0-9A-Za-z.*:-]\([^()]{0,200}\)")
+_CODE = re.compile(r"(?:\d{1,3}-\d{1,3}:)?(?:[CFLP]|[CFLP]?\d{1,3})(?:\.[0-9A-Z]{1,3}){0,3}(?:[*&]\d{1,3})?\Z|FF?\Z")
+"""Codes of values: OBIS in full or reduced form, or the older ones with a letter (IEC 62056-61, VDEW)."""
 _HEX = re.compile(rb"[0-9A-Fa-f\s,;:]+\Z")
 _HEX_PREFIX = re.compile(rb"\b0[xX](?=[0-9A-Fa-f])")
 
@@ -42,7 +44,7 @@ def decode_capture(data: bytes, *, hint: str | None = None, key: bytes | None = 
         if found is not None:
             return found
     if _DATA_SET.search(bytes(byte & 0x7F for byte in data)):
-        telegrams = read_telegrams(data)
+        telegrams = [telegram for telegram in read_telegrams(data) if _is_readout(telegram)]
         if telegrams:
             return text.report(telegrams, family if family is not None and family.protocol == "text" else None)
     raise DataError(
@@ -50,6 +52,13 @@ def decode_capture(data: bytes, *, hint: str | None = None, key: bytes | None = 
         code="not-recognised",
         hint="give the bytes as they came from the meter, binary or in hex",
     )
+
+
+def _is_readout(telegram: TextTelegram) -> bool:
+    """Tell a readout from other text with parentheses: most of it must be data sets with codes for addresses."""
+    items = read_datasets(telegram.body)
+    sets = sum(isinstance(item, DataSet) and bool(_CODE.match(item.address)) for item in items)
+    return bool(sets) and sets * 2 > len(items)
 
 
 def _from_hex(data: bytes) -> bytes:

@@ -91,20 +91,27 @@ class LinePlan:
     """How a meter is woken and spoken to.
 
     ``dialogue`` names the reader (see :mod:`meterlink.meters.readers`), ``start`` the line it begins on, ``data`` the
-    line it answers on, ``wake_up`` the number of NUL bytes before each request, ``requests`` the requests, ``settle``
-    seconds between the last request and the change of the line, ``silence`` seconds after which the meter has said all,
-    ``deadline`` seconds for a whole readout, ``rest`` seconds between two readouts.
+    line it answers on, ``wake_up`` the number of bytes before each request and ``wake_byte`` their value (0 or 0x55),
+    ``requests`` the requests, ``settle`` seconds between the last request and the change of the line, ``silence``
+    seconds after which the meter has said all, ``deadline`` seconds for a whole readout, ``rest`` seconds between two
+    readouts.
     """
 
     dialogue: str
     start: LineSettings
     data: LineSettings
     wake_up: int = 0
+    wake_byte: int = 0
     requests: tuple[bytes, ...] = ()
     settle: float = 0.0
     silence: float = 2.0
     deadline: float = 30.0
     rest: float = 0.0
+
+    @property
+    def wake(self) -> bytes:
+        """What wakes the meter: it must go out in one piece with the request that follows."""
+        return bytes((self.wake_byte,)) * self.wake_up
 
 
 @dataclass(frozen=True, slots=True)

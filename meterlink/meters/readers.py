@@ -109,7 +109,7 @@ async def _sign_on(transport: Transport, plan: LinePlan, request: bytes) -> byte
     """Run one sign-on up to the end of its readout. A wrong block check is worth one more try, as is silence."""
     best = b""
     for attempt in range(_TRIES):
-        table = iec.SignOn(request=request, wake_up=plan.wake_up, character_time=plan.silence)
+        table = iec.SignOn(request=request, wake_up=plan.wake, character_time=plan.silence)
         await _set_line(transport, plan.start)
         result = await _drive(transport, table, plan)
         if isinstance(result, iec.ReadoutReceived):
@@ -153,7 +153,7 @@ async def _read_burst(
     for _ in range(_TRIES):
         progress("waking the meter")
         await _set_line(transport, plan.start)
-        await transport.send(bytes(plan.wake_up) + plan.requests[0])
+        await transport.send(plan.wake + plan.requests[0])
         captured, complete = await _gather(transport, plan, _time_to_send(plan, plan.requests[0]), progress)
         if captured:
             return captured, () if complete else ("the meter stopped before its last telegram",)
@@ -173,7 +173,7 @@ async def _read_steps(
     if steps and not answered:
         raise LinkTimeout("the meter does not answer", code="no-answer", hint=_NO_ANSWER_HINT)
     progress(f"step {len(plan.requests)} of {len(plan.requests)}: waiting for the telegrams")
-    await transport.send(bytes(plan.wake_up) + last)
+    await transport.send(plan.wake + last)
     await asyncio.sleep(plan.settle)
     await _set_line(transport, plan.data)
     captured, complete = await _gather(transport, plan, 0.0, progress)
@@ -185,7 +185,7 @@ async def _read_steps(
 async def _step(transport: Transport, plan: LinePlan, request: bytes) -> bool:
     """Send one request and wait for the end of its answer; True when there was one."""
     for _ in range(_TRIES):
-        await transport.send(bytes(plan.wake_up) + request)
+        await transport.send(plan.wake + request)
         reader = FrameReader()
         wait = _time_to_send(plan, request) + plan.silence
         heard = False

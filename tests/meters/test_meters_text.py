@@ -142,6 +142,13 @@ def test_noise_is_refused_with_a_reason() -> None:
     assert raised.value.hint
 
 
+def test_a_program_with_parentheses_is_no_readout() -> None:
+    for text in (Path(__file__).read_text(), "print(1)\n", "call f(3) and g(4)\n", "a1(x)\nb2(y)\n"):
+        with pytest.raises(DataError) as raised:
+            decode_capture(text.encode())
+        assert raised.value.code == "not-recognised"
+
+
 def test_an_unknown_family_is_refused() -> None:
     with pytest.raises(UsageError) as raised:
         decode_capture(b"6.8(1*MWh)", hint="t9000")
