@@ -11,23 +11,19 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, Protocol
+from typing import Final, Literal
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
-from cryptography.x509.verification import Criticality, ExtensionPolicy, PolicyBuilder, Store, VerificationError
 
-from certs import names, profile, revocation
-from certs.clock import show
+from certs import names, path, profile, revocation
 from certs.errors import ProfileError
 from certs.levels import LEVEL_OF_POLICY, METER_POLICY, Level, Permission
-from certs.loading import UNREADABLE, is_readable, quiet
+from certs.loading import UNREADABLE, is_readable
 
 Expect = Literal["level", "meter"]
 
-_MAX_SERIAL_BITS: Final = 159  # 20 octets, the first bit clear (RFC 5280, 4.1.2.2)
-_MAX_INTERMEDIATES: Final = 3
 
 _LEAF_EXTENSIONS: Final = frozenset(
     {
@@ -39,26 +35,6 @@ _LEAF_EXTENSIONS: Final = frozenset(
         x509.BasicConstraints.oid,
     }
 )
-
-
-class Anchors(Protocol):
-    """What a check needs of a trust domain."""
-
-    @property
-    def name(self) -> str:
-        """The name of the domain, for messages."""
-
-    @property
-    def root(self) -> x509.Certificate:
-        """The trust anchor."""
-
-    @property
-    def authorities(self) -> tuple[x509.Certificate, ...]:
-        """Every CA below the root."""
-
-    @property
-    def crls(self) -> tuple[x509.CertificateRevocationList, ...]:
-        """The revocation lists that the domain brings along."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +78,7 @@ class CheckedCertificate:
 def check(
     leaf: x509.Certificate,
     intermediates: Sequence[x509.Certificate],
-    domain: Anchors,
+    domain: path.Anchors,
     now: dt.datetime,
     *,
     expect: Expect,
@@ -122,10 +98,10 @@ def check(
     candidates = [*filter(is_readable, intermediates), *domain.authorities]
     _check_signed_by_any(leaf, [*candidates, domain.root], domain)
     checked = read_leaf(leaf, expect=expect)
-    chain = _build_path(leaf, candidates, domain)
+    chain = path.build_path(leaf, candidates, domain, now)
     _check_links(checked, chain)
     for certificate in (leaf, *chain):
-        _check_dates(certificate, now)
+        path.check_dates(certificate, now)
     revocation.check_path((leaf, *chain), [*domain.crls, *crls])
     return CheckedCertificate(
         leaf,
@@ -144,73 +120,18 @@ def read_leaf(leaf: x509.Certificate, *, expect: Expect) -> CheckedCertificate:
 
     Raises :class:`ProfileError` as :func:`check` does.
     """
-    check_serial(leaf)
-    suite = _key_suite(leaf)
+    path.check_serial(leaf)
+    suite = path.check_key(leaf)
     extensions = _extensions(leaf)
     _check_leaf_usage(extensions)
     policy, level = _policy(extensions, expect)
-    _check_lifetime(leaf, profile.MAX_METER_LIFETIME if level is None else profile.MAX_LEVEL_LIFETIME)
+    path.check_lifetime(leaf, profile.MAX_METER_LIFETIME if level is None else profile.MAX_LEVEL_LIFETIME)
     title, organization, tag = _subject(leaf)
     return CheckedCertificate(leaf, (), policy, level, title, organization, tag, suite)
 
 
-def is_signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    """Tell whether ``issuer`` is named in ``certificate`` and its key made the signature."""
-    try:
-        certificate.verify_directly_issued_by(issuer)
-    except UNREADABLE:
-        return False
-    return True
-
-
-def check_serial(certificate: x509.Certificate) -> None:
-    """Raise :class:`ProfileError` ``serial`` unless the serial number is positive and has at most 20 octets."""
-    with quiet():
-        serial = certificate.serial_number
-    if not 0 < serial < 1 << (_MAX_SERIAL_BITS + 1):
-        raise ProfileError("serial", "the serial number is zero, negative or too long", "Ask for a new certificate.")
-
-
-def check_ca(certificate: x509.Certificate, domain_name: str, *, root: bool) -> None:
-    """Check that a certificate is a CA of the profile. Raises :class:`ProfileError` ``domain-format``."""
-    try:
-        extensions = certificate.extensions
-        constraints = extensions.get_extension_for_class(x509.BasicConstraints)
-        usage = extensions.get_extension_for_class(x509.KeyUsage)
-    except UNREADABLE as error:
-        raise _not_a_ca(certificate, domain_name) from error
-    holds = (
-        constraints.critical
-        and constraints.value.ca
-        and (root or constraints.value.path_length == 0)
-        and usage.critical
-        and usage.value.key_cert_sign
-        and profile.suite_of(profile.public_key_of(certificate)) is not None
-        and certificate.not_valid_after_utc - certificate.not_valid_before_utc <= profile.MAX_CA_LIFETIME
-    )
-    if not holds:
-        raise _not_a_ca(certificate, domain_name)
-    check_serial(certificate)
-
-
-def policies_of(certificate: x509.Certificate) -> frozenset[x509.ObjectIdentifier]:
-    """Return the certificate policies that a certificate whose extensions can be read lists; none where it has none."""
-    listed = [extension.value for extension in certificate.extensions]
-    return frozenset(
-        info.policy_identifier for value in listed if isinstance(value, x509.CertificatePolicies) for info in value
-    )
-
-
-def _not_a_ca(certificate: x509.Certificate, domain_name: str) -> ProfileError:
-    return ProfileError(
-        "domain-format",
-        f"{profile.describe_name(certificate.subject)} is no CA that the domain {domain_name} could use",
-        "Ask the authority for its domain file.",
-    )
-
-
-def _check_signed_by_any(leaf: x509.Certificate, candidates: Sequence[x509.Certificate], domain: Anchors) -> None:
-    if any(is_signed_by(leaf, candidate) for candidate in candidates):
+def _check_signed_by_any(leaf: x509.Certificate, candidates: Sequence[x509.Certificate], domain: path.Anchors) -> None:
+    if any(path.is_signed_by(leaf, candidate) for candidate in candidates):
         return
     issuer = profile.describe_name(leaf.issuer)
     if any(candidate.subject == leaf.issuer for candidate in candidates):
@@ -220,15 +141,6 @@ def _check_signed_by_any(leaf: x509.Certificate, candidates: Sequence[x509.Certi
         message = f"{issuer} is not an authority of the domain {domain.name}"
         hint = "Join the domain it belongs to (certs join), or import the file with the whole chain."
     raise ProfileError("chain", message, hint)
-
-
-def _key_suite(certificate: x509.Certificate) -> int:
-    suite = profile.suite_of(profile.public_key_of(certificate))
-    if suite is None:
-        raise ProfileError(
-            "key-type", "the key is on neither P-256 nor P-384", "Ask for a certificate of suite 1 or 2."
-        )
-    return suite.suite
 
 
 def _extensions(leaf: x509.Certificate) -> x509.Extensions:
@@ -296,16 +208,6 @@ def _policy(extensions: x509.Extensions, expect: Expect) -> tuple[x509.ObjectIde
     return policy, level
 
 
-def _check_lifetime(certificate: x509.Certificate, limit: dt.timedelta) -> None:
-    lifetime = certificate.not_valid_after_utc - certificate.not_valid_before_utc
-    if lifetime > limit:
-        raise ProfileError(
-            "lifetime",
-            f"valid for {lifetime.days} days; at most {limit.days} are allowed",
-            "Ask for a new certificate.",
-        )
-
-
 def _subject(leaf: x509.Certificate) -> tuple[bytes, str, str]:
     try:
         title = profile.parse_system_title(_single(leaf.subject, NameOID.COMMON_NAME) or "")
@@ -336,67 +238,18 @@ def _single(name: x509.Name, oid: x509.ObjectIdentifier) -> str | None:
     return values[0] if len(values) == 1 and isinstance(values[0], str) else None
 
 
-def _build_path(
-    leaf: x509.Certificate, candidates: Sequence[x509.Certificate], domain: Anchors
-) -> tuple[x509.Certificate, ...]:
-    """Return the path from the issuer to the root, valid at the moment the leaf begins.
-
-    The dates of today are checked afterwards, so that an expired certificate is called expired and not unchained.
-    """
-    verifier = (
-        PolicyBuilder()
-        .store(Store([domain.root]))
-        .time(leaf.not_valid_before_utc)
-        .max_chain_depth(_MAX_INTERMEDIATES)
-        .extension_policies(ca_policy=_CA_POLICY, ee_policy=_LEAF_POLICY)
-        .build_client_verifier()
-    )
-    try:
-        path = verifier.verify(leaf, list(candidates)).chain
-    except (VerificationError, ValueError) as error:
-        raise ProfileError(
-            "chain",
-            f"no valid chain leads from {profile.describe_name(leaf.issuer)} to the root of the domain {domain.name}",
-            "Import the file with the whole chain, or join the domain it belongs to (certs join).",
-        ) from error
-    return tuple(path[1:])
-
-
-_CA_POLICY: Final = ExtensionPolicy.webpki_defaults_ca().may_be_present(
-    x509.CertificatePolicies, Criticality.AGNOSTIC, None
-)
-_LEAF_POLICY: Final = (
-    ExtensionPolicy.permit_all()
-    .require_present(x509.AuthorityKeyIdentifier, Criticality.NON_CRITICAL, None)
-    .require_present(x509.SubjectKeyIdentifier, Criticality.NON_CRITICAL, None)
-    .require_present(x509.KeyUsage, Criticality.CRITICAL, None)
-)
-
-
 def _check_links(leaf: CheckedCertificate, chain: Sequence[x509.Certificate]) -> None:
-    """Check every CA of the path: curve, lifetime, serial, and the leaf's policy on each one below the root."""
+    """Check every CA of the path against the profile, and the leaf's policy on each one below the root."""
     for ca in chain:
-        check_serial(ca)
-        if leaf.suite > _key_suite(ca):
+        path.check_authority(ca, is_root=ca is chain[-1])
+        path.check_lifetime(ca, profile.MAX_CA_LIFETIME)
+        if leaf.suite > path.check_key(ca):
             raise ProfileError("key-type", "a P-384 key under a P-256 CA", "Ask for a certificate of suite 1.")
-        _check_lifetime(ca, profile.MAX_CA_LIFETIME)
     for ca in chain[:-1]:
-        if leaf.policy not in policies_of(ca):
+        if leaf.policy not in path.policies_of(ca):
             what = leaf.level.value if leaf.level is not None else "meter"
             raise ProfileError(
                 "level-not-allowed",
                 f"{profile.describe_name(ca.subject)} may not issue {what} certificates",
                 "Only a certificate of the issuing CA can carry this level.",
             )
-
-
-def _check_dates(certificate: x509.Certificate, now: dt.datetime) -> None:
-    who = f"{profile.describe_name(certificate.subject)}: "
-    device = f"this device's clock says {show(now)}"
-    if now < certificate.not_valid_before_utc:
-        start = show(certificate.not_valid_before_utc)
-        raise ProfileError("not-yet-valid", f"{who}valid from {start}; {device}", "Check this device's date and time.")
-    if now > certificate.not_valid_after_utc:
-        end = show(certificate.not_valid_after_utc)
-        hint = "Ask for a renewal; if the date is wrong, set this device's clock."
-        raise ProfileError("expired", f"{who}expired on {end}; {device}", hint)

@@ -20,10 +20,11 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from certs import files, names, profile, revocation
-from certs.checking import CheckedCertificate, check, check_ca, is_signed_by, policies_of
+from certs.checking import CheckedCertificate, check
 from certs.errors import CertsError, ProfileError, StoreError
 from certs.levels import METER_POLICY, Level
 from certs.loading import UNREADABLE, load_der, load_pem
+from certs.path import check_ca, is_signed_by, policies_of
 
 ENDING: Final = ".domain.json"
 MAX_DOMAIN_SIZE: Final = 8 * 1024 * 1024

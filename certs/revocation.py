@@ -35,12 +35,13 @@ def load_crl(data: bytes) -> x509.CertificateRevocationList:
 
 
 def is_signed_by(crl: x509.CertificateRevocationList, issuer: x509.Certificate) -> bool:
-    """Tell whether ``crl`` names ``issuer`` and ``issuer``'s key signed it."""
+    """Tell whether ``crl`` names ``issuer``, whose key signed it and may sign lists (RFC 5280, 6.3.3 (f))."""
     key = profile.public_key_of(issuer)
     if crl.issuer != issuer.subject or not isinstance(key, ec.EllipticCurvePublicKey):
         return False
     try:
-        return crl.is_signature_valid(key)
+        usage = issuer.extensions.get_extension_for_class(x509.KeyUsage).value
+        return usage.crl_sign and crl.is_signature_valid(key)
     except UNREADABLE:
         return False
 

@@ -16,12 +16,13 @@ from typing import Final, TypeVar
 from cryptography import x509
 
 from certs import files, records, request, revocation
-from certs.checking import CheckedCertificate, is_signed_by, read_leaf
+from certs.checking import CheckedCertificate, read_leaf
 from certs.clock import show
 from certs.domain import TrustDomain, load_known
 from certs.entries import Entry, Notice, Status
 from certs.errors import CertsError, ProfileError, StoreError
 from certs.levels import Level
+from certs.path import is_signed_by
 from certs.profile import RENEW_BEFORE, describe_name
 
 CERTIFICATES: Final = "certificates"
