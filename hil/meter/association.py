@@ -7,7 +7,7 @@ themselves.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Final, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
@@ -17,6 +17,7 @@ from hil.meter.clients import ClientRow, Proof
 from hil.meter.credentials import configure
 from hil.meter.eventlog import EventCode
 from hil.meter.logical_device import LogicalDevice
+from hil.meter.messages import Reply
 from hil.meter.model import ObjectModel
 from hil.meter.objects.association import AssociationFacts, association_object
 from hil.meter.objects.base import Context, CosemObject, Refusal
@@ -46,14 +47,6 @@ from meterlink.values import Obis
 _AARQ: Final = 0x60
 
 _T = TypeVar("_T")
-
-
-@dataclass(slots=True)
-class Reply:
-    """What goes back: APDUs, and whether the link is dropped after them."""
-
-    apdus: list[bytes] = field(default_factory=list)
-    close: bool = False
 
 
 class ClientSession:

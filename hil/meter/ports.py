@@ -6,6 +6,7 @@ from typing import Final
 
 from hil.meter.association import ClientSession
 from hil.meter.logical_device import LogicalDevice
+from hil.meter.messages import MessageHandler, Wrap
 from hil.meter.objects.association import SERVER_SAP
 from meterlink.framing.link import LinkClosed, LinkConnected, PduReceived
 from meterlink.framing.port import PortEvent, ServerPort
@@ -19,14 +20,16 @@ class LineHandler:
     """Serves every client that speaks on one line; a :class:`~hil.wire.WireHandler`.
 
     ``port`` finds the links in the bytes, ``name`` is what the line is called in the count of failed attempts. A client
-    whose SAP the meter does not know is not connected at all.
+    whose SAP the meter does not know is not connected at all. ``wrap`` puts something around every client's
+    association.
     """
 
-    def __init__(self, device: LogicalDevice, port: ServerPort, name: str) -> None:
+    def __init__(self, device: LogicalDevice, port: ServerPort, name: str, wrap: Wrap | None = None) -> None:
         self._device = device
         self._port = port
         self._name = name
-        self._sessions: dict[int, ClientSession] = {}
+        self._wrap = wrap
+        self._sessions: dict[int, MessageHandler] = {}
         self._last_heard: dict[int, float] = {}
 
     @property
@@ -73,7 +76,8 @@ class LineHandler:
         if row is None:
             self._port.disconnect(client_sap, SERVER_SAP, now)
             return
-        self._sessions[client_sap] = ClientSession(self._device, row, self._name)
+        session: MessageHandler = ClientSession(self._device, row, self._name)
+        self._sessions[client_sap] = session if self._wrap is None else self._wrap(session)
         self._last_heard[client_sap] = now
 
     def _received(self, client_sap: int, apdu: bytes, now: float) -> None:

@@ -14,6 +14,7 @@ from hil.meter.clients import CERTIFICATE_CLIENTS, ClientRow
 from hil.meter.credentials import FieldKeys
 from hil.meter.device import HeatMeter, MeterOptions
 from hil.meter.logical_device import LogicalDevice
+from hil.meter.messages import Wrap
 from hil.meter.objects.association import SERVER_SAP
 from hil.meter.ports import LineHandler
 from hil.trust import MeterIdentity
@@ -58,13 +59,15 @@ class MeterServer:
         """Put another identity in force, such as the same one with a fresher revocation list in its domain."""
         self._device.keys.identity = identity
 
-    def hdlc_line(self, port: str = "optical") -> WireHandler:
-        """Return the meter's end of a line with HDLC: all clients of that line. ``port`` names it in the log."""
-        return LineHandler(
-            self._device, HdlcServerPort(server_uppers=(SERVER_SAP,), server_lower=PHYSICAL_ADDRESS), port
-        )
+    def hdlc_line(self, port: str = "optical", wrap: Wrap | None = None) -> WireHandler:
+        """Return the meter's end of a line with HDLC: all clients of that line.
 
-    def wrapper_connection(self, port: str = "tcp") -> WireHandler:
+        ``port`` names it in the count of failed attempts, ``wrap`` puts something around every client's association.
+        """
+        links = HdlcServerPort(server_uppers=(SERVER_SAP,), server_lower=PHYSICAL_ADDRESS, parameters=_MOST_PER_FRAME)
+        return LineHandler(self._device, links, port, wrap)
+
+    def wrapper_connection(self, port: str = "tcp", wrap: Wrap | None = None) -> WireHandler:
         """Return the meter's end of one TCP connection. Connections of one ``port`` share the count of failed
-        attempts."""
-        return LineHandler(self._device, WrapperServerPort(server_saps=(SERVER_SAP,)), port)
+        attempts; ``wrap`` as for :meth:`hdlc_line`."""
+        return LineHandler(self._device, WrapperServerPort(server_saps=(SERVER_SAP,)), port, wrap)
