@@ -183,6 +183,8 @@ class TransportConformance(abc.ABC):
     async def test_a_closed_transport_refuses(self) -> None:
         """Sending and receiving after close; closing twice is no fault."""
         async with self.line() as (transport, _):
+            with pytest.raises(LinkLost):
+                await transport.receive(1.0)
             await transport.close()
             await transport.open()
             await transport.close()

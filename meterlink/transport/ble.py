@@ -29,9 +29,6 @@ from meterlink.transport.radio import AskPasskey, BleRadio
 from meterlink.transport.stream import StreamTransport
 from meterlink.transport.url import Context, Options, TransportUrl
 
-OPERATION_TIMEOUT: Final = 10.0
-"""Seconds for a subscription."""
-
 PAIRING_TIMEOUT: Final = 60.0
 """Seconds for a pairing: a person reads six digits and types them."""
 
@@ -62,6 +59,7 @@ class BleSettings:
     scan_timeout: float = 10.0
     settle: float = 1.5
     connect_timeout: float = 20.0
+    subscribe_timeout: float = 10.0
     pair: bool = False
 
 
@@ -108,12 +106,12 @@ class BleTransport(StreamTransport):
         pipe = GattPipe(client, service, name, self._settings.write, self._on_data, self._lost)
         self._pipe = pipe
         try:
-            await self._bounded(pipe.start, OPERATION_TIMEOUT, _silent(name))
+            await self._bounded(pipe.start, self._settings.subscribe_timeout, _silent(name))
         except LinkUnavailable as error:
             if error.code != PAIRING_NEEDED or self._settings.pair or self._ask_passkey is None:
                 raise
             await self._pair(client, name)
-            await self._bounded(pipe.start, OPERATION_TIMEOUT, _silent(name))
+            await self._bounded(pipe.start, self._settings.subscribe_timeout, _silent(name))
 
     async def _connect(self, meter: Sighting) -> BleakClient:
         loop = asyncio.get_running_loop()

@@ -67,6 +67,8 @@ class StreamTransport(Transport):
 
     async def receive(self, timeout: float | None = None) -> bytes:
         """Return what arrived; see :meth:`Transport.receive`."""
+        if not self._is_open:
+            raise LinkLost(f"{self.url} is closed")
         return await self._buffer.receive(timeout)
 
     async def send(self, data: bytes, timeout: float | None = None) -> None:

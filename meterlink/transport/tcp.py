@@ -15,6 +15,9 @@ from meterlink.transport.url import Context, Options, TransportUrl
 DEFAULT_PORT: Final = 4059
 """DLMS/COSEM, as registered with IANA."""
 
+SEND_BUFFER: Final = 65536
+"""Bytes that the system takes ahead of the far end."""
+
 
 class _Protocol(asyncio.Protocol):
     def __init__(self, owner: TcpTransport) -> None:
@@ -71,7 +74,10 @@ class TcpTransport(StreamTransport):
                 hint="check the address and that the gateway listens on this port",
             ) from None
         # Frames are small and each waits for its answer: holding them back for fuller packets only costs time.
-        self._stream.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connected = self._stream.get_extra_info("socket")
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # Megabytes that the system takes would hide for long that the far end takes nothing.
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
 
     def _arrived(self, data: bytes) -> None:
         self._buffer.feed(data)

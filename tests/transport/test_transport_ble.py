@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 import pytest
@@ -13,9 +13,10 @@ from bleak import BleakClient, BleakScanner
 from hil.ble import MeterPeripheral
 from hil.transport_conformance import FarEnd, receive_exactly
 from meterlink.errors import LinkError, LinkLost, LinkTimeout, LinkUnavailable
+from meterlink.transport import ble as ble_module
 from meterlink.transport.ble import BleSettings, BleTransport
 from meterlink.transport.ble_scan import scanner_arguments
-from meterlink.transport.gatt_services import BY_NAME, SERVICES, custom_service
+from meterlink.transport.gatt_services import BY_NAME, SERVICES, GattService, custom_service
 from meterlink.transport.radio import BleRadio
 from meterlink.transport.url import Context, open_transport
 
@@ -151,6 +152,18 @@ class TestServices:
             await transport.send(data, 3.0)
             assert await receive_exactly(transport, len(data)) == data
 
+    async def test_characteristics_in_the_other_order(self, air: Any) -> None:
+        """FFF0 as other makers have it: the properties tell which is which."""
+        known = BY_NAME["fff0"]
+        reversed_ = GattService("fff0", "reversed", known.service, write=known.notify, notify=known.write)
+        far = Echo()
+        async with (
+            MeterPeripheral(air.radio, far.handler, service=reversed_),
+            BleTransport("METER-1", FAST, air.ble) as transport,
+        ):
+            await transport.send(b"hello", 1.0)
+            assert await receive_exactly(transport, 5) == b"hello"
+
     async def test_a_service_of_the_users_own(self, air: Any) -> None:
         numbers = [f"{number}-1111-2222-3333-444444444444" for number in ("0000abcd", "0000abce", "0000abcf")]
         far = Echo()
@@ -189,6 +202,51 @@ class TestServices:
                 await transport.send(bytes(20 * 200), 0.2)
             meter.hold(False)
             await far.wait_for(20)
+
+
+class TestHangs:
+    """bleak has no deadlines of its own, and what the system does may never end."""
+
+    async def test_a_subscription_that_is_never_answered(self, air: Any) -> None:
+        class Silent(air.radio.ble.client):  # type: ignore[name-defined,misc]
+            async def start_notify(self, *_: Any, **__: Any) -> None:
+                await asyncio.Event().wait()
+
+        settings = BleSettings(scan_timeout=2.0, subscribe_timeout=0.1)
+        radio = BleRadio(scanner=air.radio.ble.scanner, client=Silent)
+        async with MeterPeripheral(air.radio, FarEnd().handler) as meter:
+            with pytest.raises(LinkTimeout, match="paired") as caught:
+                await BleTransport("METER-1", settings, radio).open()
+            assert caught.value.hint is None
+            assert not meter.is_connected
+
+    async def test_a_system_that_does_not_let_go(self, air: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Connecting hangs and ignores its cancellation, disconnecting too: both are left to themselves."""
+        monkeypatch.setattr(ble_module, "GRACE", 0.1)
+        monkeypatch.setattr(ble_module, "DISCONNECT_TIMEOUT", 0.1)
+        released = asyncio.Event()
+
+        class Stubborn(air.radio.ble.client):  # type: ignore[name-defined,misc]
+            async def connect(self, *_: Any, **__: Any) -> None:
+                while not released.is_set():
+                    with suppress(asyncio.CancelledError):
+                        await released.wait()
+
+            async def disconnect(self) -> None:
+                await self.connect()
+
+        settings = BleSettings(scan_timeout=2.0, connect_timeout=0.1)
+        radio = BleRadio(scanner=air.radio.ble.scanner, client=Stubborn)
+        transport = BleTransport("METER-1", settings, radio)
+        loop = asyncio.get_running_loop()
+        async with MeterPeripheral(air.radio, FarEnd().handler):
+            start = loop.time()
+            with pytest.raises(LinkTimeout, match="let nobody connect"):
+                await transport.open()
+            assert loop.time() - start < 2.0
+        released.set()
+        while ble_module._abandoned:
+            await asyncio.wait(set(ble_module._abandoned))
 
 
 class TestLosses:

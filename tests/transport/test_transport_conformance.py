@@ -80,7 +80,7 @@ class TestPty(TransportConformance):
 
 
 class TestTcp(TransportConformance):
-    flood = 1 << 24
+    flood = 1 << 21
 
     @asynccontextmanager
     async def line(self) -> AsyncIterator[tuple[Transport, FarEnd]]:

@@ -81,7 +81,7 @@ async def _until_it_listens(port: int) -> None:
 
 class TestSer2netConformance(TransportConformance):
     size = 8_000
-    flood = 1 << 24
+    flood = 1 << 21
 
     @pytest.fixture(autouse=True)
     def _folder(self, tmp_path: Path) -> None:
