@@ -12,6 +12,7 @@ and names the readers. The child ends when its input ends.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import json
 import os
@@ -51,10 +52,13 @@ LAST_RESORT: Final = 20
 """Seconds after which the system ends a child that hangs and whose parent is gone."""
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 MAX_CODES: Final = 16
+MAX_PAGES: Final = 8
+"""Pages of a PDF that are looked at."""
 
 _LENGTH: Final = struct.Struct(">I")
 _LARGE: Final = 4_000_000  # pixels above which the slow steps work on a reduced picture
 _LARGEST_ENLARGED: Final = 16_000_000  # pixels
+_PDF_SCALE: Final = 200 / 72  # 200 dots per inch
 _STRUCTURED_APPEND: Final = 0b0011  # mode indicator, ISO/IEC 18004, table 2
 
 # Micro QR and rMQR are left out: they have so few check bits that they are found in mere texture.
@@ -81,6 +85,31 @@ class PictureError(Exception):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+def open_pages(data: bytes) -> Iterator[Image.Image]:
+    """Yield the picture in a file, or the first pages of a PDF, as 8-bit grey. Raises :class:`PictureError`."""
+    if data.startswith(b"%PDF-"):
+        yield from _pdf_pages(data)
+    else:
+        yield open_grey(data)
+
+
+def _pdf_pages(data: bytes) -> Iterator[Image.Image]:
+    try:
+        pdfium: Any = importlib.import_module("pypdfium2")
+    except ImportError as error:
+        message = "this is a PDF, and pypdfium2 is not installed (pip install 'meterlink[pdf]')"
+        raise PictureError("image-unreadable", message) from error
+    try:
+        document = pdfium.PdfDocument(data)
+        for number in range(min(len(document), MAX_PAGES)):
+            page = document[number]
+            width, height = page.get_size()
+            scale = min(_PDF_SCALE, (_LARGE / max(width * height, 1.0)) ** 0.5)
+            yield page.render(scale=scale, grayscale=True).to_pil().convert("L")
+    except pdfium.PdfiumError as error:
+        raise PictureError("image-unreadable", "the PDF is damaged or needs a password") from error
 
 
 def open_grey(data: bytes) -> Image.Image:
@@ -271,12 +300,16 @@ def _climb(picture: Image.Image, deadline: float) -> Iterator[list[Found]]:
 def answer(data: bytes, wanted: re.Pattern[str]) -> dict[str, object]:
     """Return the answer to one request."""
     deadline = time.monotonic() + BUDGET
+    found: dict[Found, None] = {}
     try:
-        return {"codes": find_codes(open_grey(data), wanted, deadline)}
+        for page in open_pages(data):
+            found.update(dict.fromkeys(find_codes(page, wanted, deadline)))
     except PictureError as error:
         return {"error": error.code, "message": str(error)}
     except MemoryError:
         return {"error": "image-too-large", "message": "the picture needs too much memory"}
+    ours = [code for code in found if wanted.match(code[1])]
+    return {"codes": (ours or list(found))[:MAX_CODES]}
 
 
 def serve(source: BinaryIO, sink: BinaryIO, wanted: re.Pattern[str]) -> None:

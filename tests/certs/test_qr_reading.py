@@ -14,6 +14,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import segno
@@ -129,24 +130,58 @@ def test_one_of_every_degradation_is_read(reader: Reader) -> None:
     assert len(missed) <= 1, missed
 
 
-def test_works_without_libzbar(tmp_path: Path) -> None:
-    """A library path where pyzbar finds nothing: zxing-cpp reads alone, and the reader says so."""
-    shadow = tmp_path / "pyzbar"
-    shadow.mkdir()
-    # What the real package raises when the system's library is missing.
-    (shadow / "__init__.py").write_text("raise ImportError('Unable to find zbar shared library')")
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    data = drawing.jpeg(TOKEN)
+def pdf(*pages: Image.Image) -> bytes:
+    file = io.BytesIO()
+    pages[0].save(file, "PDF", resolution=120, save_all=True, append_images=pages[1:])
+    return file.getvalue()
+
+
+def test_reads_a_code_on_any_page_of_a_pdf(reader: Reader) -> None:
+    blank = Image.new("L", (900, 1200), 255)
+    assert select_one(reader.scan(pdf(drawing.draw(TOKEN)))) == TOKEN
+    assert select_one(reader.scan(pdf(blank, drawing.draw(TOKEN)))) == TOKEN
+    two = reader.scan(pdf(drawing.draw(TOKEN), drawing.draw(LEAF)))
+    assert [code.text for code in two] == [TOKEN, LEAF]
+
+
+def test_a_pdf_that_cannot_be_read(reader: Reader) -> None:
+    whole = pdf(drawing.draw(TOKEN))
+    assert outcome(reader, whole[:200]) == "image-unreadable"
+    assert outcome(reader, b"%PDF-1.7\n") == "image-unreadable"
+    assert outcome(reader, pdf(Image.new("L", (900, 1200), 255))) == "no-qr"
+
+
+def answers_of_child_without(package: str, raises: str, data: bytes, folder: Path) -> list[dict[str, Any]]:
+    """What the child says where importing ``package`` fails: a module that fails is found first."""
+    (folder / f"{package}.py").write_text(raises)
     run = subprocess.run(
         [sys.executable, "-P", str(reading._CHILD), reading.OURS.pattern],
         input=struct.pack(">I", len(data)) + data,
         capture_output=True,
-        env=environment,
+        env={**os.environ, "PYTHONPATH": str(folder)},
         check=True,
     )
-    first = struct.unpack(">I", run.stdout[:4])[0]
-    assert b"pyzbar" not in run.stdout[: 4 + first]
-    assert TOKEN.encode() in run.stdout[4 + first :]
+    answers, rest = [], run.stdout
+    while rest:
+        length = struct.unpack(">I", rest[:4])[0]
+        answers.append(json.loads(rest[4 : 4 + length]))
+        rest = rest[4 + length :]
+    return answers
+
+
+def test_works_without_libzbar(tmp_path: Path) -> None:
+    """zxing-cpp reads alone, and the reader says so."""
+    raises = "raise ImportError('Unable to find zbar shared library')"
+    hello, answer = answers_of_child_without("pyzbar", raises, drawing.jpeg(TOKEN), tmp_path)
+    assert hello["readers"] == ["zxing-cpp"]
+    assert answer["codes"] == [["QR Code", TOKEN]]
+
+
+def test_a_pdf_without_pdfium_says_what_to_install(tmp_path: Path) -> None:
+    raises = "raise ModuleNotFoundError('pypdfium2')"
+    _, answer = answers_of_child_without("pypdfium2", raises, pdf(drawing.draw(TOKEN)), tmp_path)
+    assert answer["error"] == "image-unreadable"
+    assert "meterlink[pdf]" in answer["message"]
 
 
 def test_reader_info_names_both_readers() -> None:
