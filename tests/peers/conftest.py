@@ -2,11 +2,10 @@
 
 import asyncio
 import json
-import sys
 from pathlib import Path
 
 import pytest
-from peers_field import FieldMeter
+from peers_field import FieldMeter, peers_python
 
 from hil.tcp import TcpServer
 
@@ -22,7 +21,7 @@ def run_peer():
         factory = meter.server.hdlc_line if framing == "hdlc" else meter.server.wrapper_connection
         async with TcpServer(factory) as tcp:
             process = await asyncio.create_subprocess_exec(
-                sys.executable,
+                peers_python(),
                 str(HERE / script),
                 json.dumps(meter.job(tcp.port, framing, sap, agree)),
                 stdout=asyncio.subprocess.PIPE,

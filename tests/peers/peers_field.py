@@ -1,7 +1,9 @@
 """A meter as they are in the field, for clients that others wrote."""
 
 import datetime as dt
+import os
 import time
+from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -25,6 +27,17 @@ KEYS = {
     Suite.SUITE_2: KeySet(bytes(range(32)), bytes(range(0xC0, 0xE0))),
 }
 NEW_TIME = "2027-03-04T05:06:07+01:00"
+
+
+ROOT = Path(__file__).parents[2]
+
+
+def peers_python():
+    """Return the interpreter that has the peers: they live apart from the product, whose licence is not theirs."""
+    folder = "Scripts" if os.name == "nt" else "bin"
+    python = ROOT / ".venv-peers" / folder / "python"
+    assert python.exists(), "the peers are not installed: run make setup-test"
+    return str(python)
 
 
 class FieldMeter:

@@ -4,12 +4,11 @@ import asyncio
 import contextlib
 import datetime as dt
 import json
-import sys
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from peers_field import CLIENT_TITLE, KEYS, METER_TITLE, NEW_TIME, PASSWORD, SECRET
+from peers_field import CLIENT_TITLE, KEYS, METER_TITLE, NEW_TIME, PASSWORD, SECRET, peers_python
 
 from meterlink.cosem.association import AssociationConfig, Ciphering, ClientAssociation, Mechanism
 from meterlink.cosem.data import date_time_octets
@@ -102,7 +101,7 @@ class Both:
 async def simulated(both):
     """Run the peer's meter; yield its port."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
+        peers_python(),
         str(METER),
         json.dumps(both.job()),
         stdin=asyncio.subprocess.PIPE,
