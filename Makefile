@@ -2,14 +2,13 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-STAMP  := $(VENV)/.meterlink-installed
 
-.PHONY: demo test check bench format clean setup
+.PHONY: demo test check bench storm format clean setup setup-test
 
 demo: setup
 	$(BIN)/meterlink demo
 
-test: setup check
+test: setup-test check
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: setup
@@ -18,18 +17,28 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: setup
-	$(BIN)/python -m tests.benchmarks
+# Speed, as ratios against other implementations in one run. BENCH="hdlc mbus" runs some of them.
+bench: setup-test
+	$(BIN)/python -m tests.benchmarks $(BENCH)
+
+# Ten thousand broken connections on every transport; the test suite runs a small part of it.
+storm: setup-test
+	$(BIN)/python -m hil.transport_storm --rounds 10000
 
 format: setup
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
-setup: $(STAMP)
+setup: $(VENV)/.made-run
+setup-test: $(VENV)/.made-run $(VENV)/.made-test
 
-$(STAMP): pyproject.toml .ci/setup.sh
-	PYTHON="$(PYTHON)" VENV="$(VENV)" sh .ci/setup.sh
+$(VENV)/.made-run: pyproject.toml .ci/setup.sh
+	PYTHON="$(PYTHON)" VENV="$(VENV)" sh .ci/setup.sh run
+	touch $@
+
+$(VENV)/.made-test: pyproject.toml .ci/setup.sh
+	PYTHON="$(PYTHON)" VENV="$(VENV)" sh .ci/setup.sh test
 	touch $@
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis meterlink-demo
+	rm -rf $(VENV) .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache meterlink-demo

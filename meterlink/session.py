@@ -27,7 +27,7 @@ from meterlink.cosem.conformance import Conformance
 from meterlink.cosem.data import Data
 from meterlink.cosem.names import Attribute, Method
 from meterlink.errors import LinkError, LinkLost, LinkTimeout, MeterlinkError, MeterRefused, ProtocolError
-from meterlink.framing.link import Link, LinkClosed, LinkConnected, LinkEvent, PduReceived
+from meterlink.framing.link import Link, LinkClosed, LinkConnected, LinkEvent, LinkNoise, PduReceived
 from meterlink.transport.base import Transport
 
 _E = TypeVar("_E", bound=ClientEvent)
@@ -216,15 +216,19 @@ class Session:
         try:
             data = await self._transport.receive(timeout=max(until - self._now(), 0.0))
         except LinkTimeout:
-            now = self._now()
-            if now >= deadline:
-                raise LinkTimeout(
-                    "the meter does not answer",
-                    hint="check distance, head position and power; is the address or client SAP right?",
-                ) from None
+            data = b""
+        # Both clocks are looked at whatever came: a peer that never stops talking must not hold the session.
+        now = self._now()
+        if data:
+            self._events.extend(self._link.receive(data, now))
+        timer = self._link.next_deadline
+        if timer is not None and now >= timer:
             self._events.extend(self._link.handle_timer(now))
-        else:
-            self._events.extend(self._link.receive(data, self._now()))
+        if now >= deadline and all(isinstance(event, LinkNoise) for event in self._events):
+            raise LinkTimeout(
+                "the meter does not answer",
+                hint="check distance, head position and power; is the address or client SAP right?",
+            )
 
     @staticmethod
     def _now() -> float:

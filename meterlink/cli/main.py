@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import logging
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -77,4 +78,6 @@ def root() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program with ``arguments`` (default: those of the process) and return its exit status."""
+    # Libraries warn of lost links through logging; without a handler Python would print that between our lines.
+    logging.getLogger().addHandler(logging.NullHandler())
     return run(root, arguments)

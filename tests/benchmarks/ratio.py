@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import sys
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import ModuleType
 
 OURS = "meterlink"
+_PEERS = Path(__file__).parents[2] / ".venv-peers"
 
 
 def rate(call: Callable[[], object], *, seconds: float = 0.2, rounds: int = 5) -> float:
@@ -22,7 +25,13 @@ def rate(call: Callable[[], object], *, seconds: float = 0.2, rounds: int = 5) -
 
 
 def peer(name: str) -> ModuleType | None:
-    """Return the module ``name`` of a peer, None where it is not installed (extra ``peers``)."""
+    """Return the module ``name`` of a peer, None where it is not installed.
+
+    Peers have an environment of their own; it is looked at last, so that nothing of ours is taken from there.
+    """
+    for path in map(str, _PEERS.glob("lib/python*/site-packages")):
+        if path not in sys.path:
+            sys.path.append(path)
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError:

@@ -31,7 +31,7 @@ LEVELS_THAT_CONFIGURE = [Level.INSTALLATION, Level.COMMISSIONING, Level.SERVICE]
 LEVELS_THAT_DO_NOT = [Level.CONSUMER, Level.TEST]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def bench() -> Bench:
     return Bench()
 
