@@ -37,7 +37,7 @@ from meterlink.cosem.data import Data, octet_string
 from meterlink.cosem.general import GeneralTransfer
 from meterlink.cosem.names import Attribute, Method
 from meterlink.cosem.results import refusal
-from meterlink.errors import AssociationRefused, LocalProtocolError, ProtocolError, SecurityError
+from meterlink.errors import AssociationRefused, LocalProtocolError, MeterRefused, ProtocolError, SecurityError
 from meterlink.framing.link import Role
 from meterlink.security.ciphered import is_ciphered
 from meterlink.security.hls import Exchange as HlsExchange
@@ -345,12 +345,14 @@ class ClientAssociation:
             return [Send(self._outgoing(following.to_bytes()))]
         self._exchange = None
         if self._agreement is not None:
-            return [self._agreed(self._agreement, Response(exchange.results).value())]
+            return [self._agreed(self._agreement, exchange.results[0])]
         return [Response(exchange.results)]
 
-    def _agreed(self, agreement: EphemeralAgreement, answer: Data) -> KeysAgreed:
+    def _agreed(self, agreement: EphemeralAgreement, answer: Data | MeterRefused) -> KeysAgreed:
         config = self._config
         self._agreement = None
+        if isinstance(answer, MeterRefused):
+            raise _association_refused(answer.code)
         if self._peer_key is None or self._server_title is None or config.system_title is None:
             raise LocalProtocolError("keys are agreed on with a known peer only")
         keys = agreement.agree(
@@ -382,7 +384,7 @@ class ClientAssociation:
         self._exchange = None
         error = message.error(exchange.what)
         if self._agreement is not None:
-            raise error
+            raise _association_refused(error.code)
         return [Response((error,) * exchange.count)]
 
     def _notification(self, message: DataNotification | EventNotification) -> list[ClientEvent]:

@@ -19,6 +19,7 @@ from meterlink.cosem.apdu import (
 )
 from meterlink.cosem.apdu import set as set_
 from meterlink.cosem.apdu.errors import ServiceError, StateError
+from meterlink.cosem.apdu.general_block import GeneralBlock
 from meterlink.cosem.association.acceptance import Rejected, check_challenge, judge, negotiate, read_aarq
 from meterlink.cosem.association.agreement import AGREED, key_agreement, offers_from_data, offers_to_data
 from meterlink.cosem.association.channel import Channel
@@ -165,16 +166,14 @@ class ServerAssociation:
         tag = data[0] if data else None
         if tag == Aarq.TAG:
             return self._aarq(data)
-        if tag == Rlrq.TAG:
-            return self._rlrq(Rlrq.from_bytes(data))
+        outer = self._outer(data)
+        if isinstance(outer, Rlrq):
+            return self._rlrq(outer)
         if self.state is State.IDLE:
             return self._not_allowed("a message came before the association")
-        if Conformance.GENERAL_BLOCK_TRANSFER in self._conformance:
-            following = self._general.receive(data)
-            if not isinstance(following, bytes):
-                return [] if following is None else [Send(following.to_bytes())]
-            data = following
-        message = xdlms.decode(self._channel.open(data))
+        if not isinstance(outer, bytes):
+            return [] if outer is None else [Send(outer.to_bytes())]
+        message = xdlms.decode(self._channel.open(outer))
         if self.state is State.CHALLENGED:
             return self._prove(message)
         if not isinstance(message, xdlms.Request):
@@ -182,6 +181,20 @@ class ServerAssociation:
         if not self._machine.allows(Signal.REQUEST):
             return self._not_allowed("a request came while a response was due")
         return self._request(message)
+
+    def _outer(self, data: bytes) -> bytes | Rlrq | GeneralBlock | None:
+        """Read what is not protected itself: a release request, or a block, which gives the whole APDU, a block to
+        send, or nothing yet. After key agreement there is no harmless junk."""
+        try:
+            if data[:1] == bytes((Rlrq.TAG,)):
+                return Rlrq.from_bytes(data)
+            if Conformance.GENERAL_BLOCK_TRANSFER in self._conformance:
+                return self._general.receive(data)
+        except ProtocolError as error:
+            if self._channel.agreed:
+                raise SecurityError(error.message, code="malformed") from None
+            raise
+        return data
 
     # opening and releasing
 
