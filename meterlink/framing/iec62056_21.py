@@ -272,6 +272,8 @@ class SignOn:
                 self._state, self._deadline = State.HDLC, None
                 return [HdlcReady()]
             return self._fail("broken-off")
+        if self._received:
+            return self._fail("incomplete")
         heard = bool(self._message.replace(self._request, b"").strip(b"\x00"))
         return self._fail("no-identification" if heard else "no-answer")
 

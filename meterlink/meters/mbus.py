@@ -58,7 +58,9 @@ def report(telegrams: Sequence[Telegram], family: Profile | None = None, notes: 
     readings: dict[Reading, None] = {}
     said = list(notes)
     numbers = list(dict.fromkeys(filter(None, map(_number, telegrams))))
-    times = {number: _Times(t.records for t in telegrams if _number(t) == number) for number in map(_number, telegrams)}
+    times: dict[str, _Times] = {}
+    for telegram in telegrams:
+        times.setdefault(_number(telegram), _Times()).learn(telegram.records)
     for telegram in telegrams:
         chosen = family or choose_profile(telegram)
         meter = meter or _meter(telegram, chosen)
@@ -106,22 +108,22 @@ class _Times:
     record of its own, marked by VIFE 6F or one of its kin.
     """
 
-    def __init__(self, telegrams: Iterable[Sequence[Record]]) -> None:
+    def __init__(self) -> None:
         self._sets: dict[tuple[int, int], dt.date] = {}
         self._extremes: dict[tuple[object, ...], dt.date] = {}
-        for records in telegrams:
-            for record in records:
-                self._note(record)
 
-    def _note(self, record: Record) -> None:
-        header = record.header
-        if header.kind is not Kind.TIME_POINT or not isinstance(record.value, dt.date):
-            return
-        if header.extensions:
-            if header.extensions[0] in _MOMENT_OF_EXTREME and header.function in (Function.MAXIMUM, Function.MINIMUM):
-                self._extremes[_extreme(header)] = record.value
-        elif header.quantity in ("date", "time") and header.function is Function.INSTANTANEOUS and header.storage:
-            self._sets[header.storage, header.subunit] = record.value
+    def learn(self, records: Sequence[Record]) -> None:
+        """Take the time points of one telegram."""
+        for record in records:
+            header = record.header
+            if header.kind is not Kind.TIME_POINT or not isinstance(record.value, dt.date):
+                continue
+            if header.extensions:
+                extreme = header.function in (Function.MAXIMUM, Function.MINIMUM)
+                if extreme and header.extensions[0] in _MOMENT_OF_EXTREME:
+                    self._extremes[_extreme(header)] = record.value
+            elif header.quantity in ("date", "time") and header.function is Function.INSTANTANEOUS and header.storage:
+                self._sets[header.storage, header.subunit] = record.value
 
     def of(self, header: RecordHeader) -> dt.datetime | dt.date | None:
         """Return the time that a record's value belongs to, None when the meter does not say."""

@@ -33,14 +33,15 @@ LIVE_IS_EMPTY: Final = "the meter gives no value: it cannot measure now (air in 
 
 
 def choose_profile(telegram: TextTelegram, codes: Iterable[str]) -> Profile:
-    """Return the family of a readout: by its identification, or, when that was lost, by the codes it has."""
+    """Return the family of a readout: by its identification, or, when that was lost or is new, by the codes it has."""
     texts = [candidate for candidate in profiles() if candidate.protocol == "text"]
+    name = "" if telegram.identification is None else str(telegram.identification)[1:]
     known = set(codes)
     for candidate in texts:
-        if telegram.identification is not None:
-            if str(telegram.identification)[1:].startswith(candidate.identify or ("\0",)):
-                return candidate
-        elif candidate.signature and known.issuperset(candidate.signature):
+        if candidate.identify and name.startswith(candidate.identify):
+            return candidate
+    for candidate in texts:
+        if candidate.signature and known.issuperset(candidate.signature):
             return candidate
     return profile(_GENERIC)
 
@@ -48,16 +49,17 @@ def choose_profile(telegram: TextTelegram, codes: Iterable[str]) -> Profile:
 def report(telegrams: Sequence[TextTelegram], family: Profile | None = None) -> MeterReport:
     """Turn the readouts of one meter into a report. ``family`` None finds the profile from each readout."""
     meter: dict[str, str] = {}
-    readings: list[Reading] = []
+    readings: dict[Reading, None] = {}
     notes: list[str] = []
     for telegram in telegrams:
         items = read_datasets(telegram.body)
         sets = [item for item in items if isinstance(item, DataSet)]
         chosen = family or choose_profile(telegram, (item.address for item in sets))
         found = _readings(items, chosen)
-        readings += [reading for reading in found if reading not in readings]
+        readings |= dict.fromkeys(found)
         meter |= _meter(telegram, chosen, found)
         notes += telegram.notes
+        notes += _about_family(telegram, chosen)
         notes += [f"{_label(reading)}: {reading.note} ({reading.raw!r})" for reading in found if reading.note]
         notes += chosen.notes
         if telegram.block_check is BlockCheck.ABSENT:
@@ -66,6 +68,15 @@ def report(telegrams: Sequence[TextTelegram], family: Profile | None = None) -> 
             notes.append("which value the wrong block check speaks of cannot be told: trust none, read again")
     notes.append(ENFORCES_NOTHING)
     return MeterReport(meter, tuple(readings), tuple(dict.fromkeys(notes)))
+
+
+def _about_family(telegram: TextTelegram, family: Profile) -> list[str]:
+    identification = telegram.identification
+    if identification is None or str(identification)[1:].startswith(family.identify or ("\0",)):
+        return []
+    if family.name == _GENERIC:
+        return [f"{identification} is no family that is known here: codes are shown as they are"]
+    return [f"{identification} is no family that is known here: read as {family.name}, whose codes it has"]
 
 
 def _label(reading: Reading) -> str:
