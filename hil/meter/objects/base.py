@@ -98,9 +98,8 @@ class CosemObject:
         self.class_id = class_id
         self.version = version
         self.name = Obis.parse(name) if isinstance(name, str) else name
-        lowest: Right = EVERYBODY if any(a.read is EVERYBODY for a in attributes.values()) else Permission.READ
         own_name = logical_name(self.name)
-        self.attributes = {1: Attribute(lambda _: own_name, read=lowest), **attributes}
+        self.attributes = {1: Attribute(lambda _: own_name, read=_easiest(attributes)), **attributes}
         self.methods = methods or {}
 
     def get(self, index: int, context: Context, selection: AnySelection | None = None) -> Data:
@@ -143,6 +142,16 @@ class CosemObject:
             return self.attributes[index]
         except KeyError:
             raise Refusal(DataAccessResult.OBJECT_UNDEFINED) from None
+
+
+def _easiest(attributes: dict[int, Attribute]) -> Right:
+    """Return the right that most clients have of those that any attribute is read with: who may read something of an
+    object may know its name."""
+    rights = {attribute.read for attribute in attributes.values()} - {None}
+    for right in (EVERYBODY, Permission.READ):
+        if right in rights:
+            return right
+    return next(iter(rights), None)
 
 
 @contextlib.contextmanager

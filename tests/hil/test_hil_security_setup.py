@@ -1,0 +1,160 @@
+"""Security setup and Association LN as a client with a certificate sees them."""
+
+import pytest
+from cryptography import x509
+from hil_hands import CLIENT_TITLE, METER_TITLE, OBJECT_LIST, SERIAL, START, Hands, World, der
+
+from certs import profile
+from certs.levels import METER_POLICY, Level
+from hil.meter.clients import FIELD_CLIENTS
+from meterlink.cosem.association import AssociationConfig
+from meterlink.cosem.data import enum_, octet_string, structure
+from meterlink.cosem.names import Attribute, Method
+from meterlink.errors import MeterRefused
+from meterlink.values import Obis
+
+SETUP = Obis.parse("0-0:43.0.0")
+ASSOCIATION = OBJECT_LIST.instance
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+@pytest.fixture
+def meter(world):
+    return world.meter()
+
+
+def connect(world, meter, level):
+    return Hands(meter, world.person(level), level).connect()
+
+
+def setup(hands, index):
+    return hands.get(Attribute(64, SETUP, index))
+
+
+def do(hands, index, argument):
+    return hands.call(Method(64, SETUP, index), argument)
+
+
+def test_the_setup_tells_policy_suite_titles_and_certificate(world, meter):
+    hands = connect(world, meter, Level.CONSUMER)
+    assert setup(hands, 2).value == 0x6C  # requests and responses authenticated and encrypted
+    assert setup(hands, 3).value == 1
+    assert setup(hands, 4).value == CLIENT_TITLE
+    assert setup(hands, 5).value == METER_TITLE
+    (info,) = setup(hands, 6).as_items()
+    entity, kind, serial, issuer, subject, _ = info.as_items()
+    certificate = meter.identity.certificate
+    assert (entity.value, kind.value) == (0, 0)
+    assert int.from_bytes(serial.value, "big") == certificate.serial_number
+    assert issuer.value == certificate.issuer.public_bytes()
+    assert subject.value == certificate.subject.public_bytes()
+
+
+@pytest.mark.parametrize("by", ["entity", "serial", "serial as DER"])
+def test_the_certificate_is_exported_by_either_identification(world, meter, by):
+    hands = connect(world, meter, Level.CONSUMER)
+    certificate = meter.identity.certificate
+    serial = certificate.serial_number.to_bytes(20, "big").lstrip(b"\0")
+    wanted = {
+        "entity": structure(enum_(0), structure(enum_(0), enum_(0), octet_string(METER_TITLE))),
+        "serial": structure(enum_(1), structure(octet_string(serial), octet_string(certificate.issuer.public_bytes()))),
+        "serial as DER": structure(
+            enum_(1),
+            structure(octet_string(bytes((2, len(serial))) + serial), octet_string(certificate.issuer.public_bytes())),
+        ),
+    }[by]
+    assert do(hands, 7, wanted).value == der(certificate)
+    with pytest.raises(MeterRefused) as caught:
+        do(hands, 7, structure(enum_(0), structure(enum_(1), enum_(0), octet_string(METER_TITLE))))
+    assert caught.value.code == "object-unavailable"
+
+
+def test_the_meters_certificate_is_renewed_over_the_association(world, meter):
+    hands = connect(world, meter, Level.COMMISSIONING)
+    old = meter.identity
+    do(hands, 4, enum_(0))
+    request = x509.load_der_x509_csr(do(hands, 5, enum_(0)).value)
+    fresh = profile.build_leaf(
+        request.public_key(),
+        world.domain.issuing_ca,
+        world.issuing_key,
+        START,
+        system_title=METER_TITLE,
+        policy=METER_POLICY,
+        organization="Heat & Co",
+    )
+    wrong = world.certificate(world.key(), METER_POLICY, METER_TITLE)
+    with pytest.raises(MeterRefused):
+        do(hands, 6, octet_string(der(wrong)))
+    assert meter.identity is old
+    do(hands, 6, octet_string(der(fresh)))
+    assert meter.identity.certificate == fresh
+    assert connect(world, meter, Level.CONSUMER).get(SERIAL).value == "00004711"
+
+
+@pytest.mark.parametrize("index", [4, 5, 6])
+def test_renewal_is_for_commissioning(world, meter, index):
+    hands = connect(world, meter, Level.INSTALLATION)
+    with pytest.raises(MeterRefused) as caught:
+        do(hands, index, enum_(0))
+    assert caught.value.code == "read-write-denied"
+
+
+def test_the_association_object_tells_what_was_agreed(world, meter):
+    hands = connect(world, meter, Level.SERVICE)
+
+    def attribute(index):
+        return hands.get(Attribute(15, ASSOCIATION, index))
+
+    assert attribute(3).native() == (35, 1)
+    assert attribute(4).value == bytes.fromhex("60857405080103")
+    assert attribute(6).value == bytes.fromhex("60857405080207")
+    assert attribute(8).value == 2
+    assert attribute(9).value == SETUP.to_bytes()
+    assert int(attribute(5).as_items()[0].value, 2) == int(hands.client.conformance)
+    with pytest.raises(MeterRefused):
+        attribute(7)
+
+
+def rights_in(hands):
+    """Return (name, attribute) -> access from the object list, as bits read 1 and write 2."""
+    rights = {}
+    for item in hands.get(OBJECT_LIST).as_items():
+        _, _, name, access = item.as_items()
+        for attribute in access.as_items()[0].as_items():
+            index, mode = (entry.value for entry in attribute.as_items()[:2])
+            rights[Obis.from_bytes(name.value), index] = mode
+    return rights
+
+
+def test_the_object_list_tells_each_level_its_own_rights_and_is_right(world, meter):
+    clock, test_value = (Obis.parse("0-0:1.0.0"), 2), (Obis.parse("6-0:1.6.0"), 2)
+    for level in Level:
+        rights = rights_in(connect(world, meter, level))
+        may_write = "CONFIGURE" in {permission.name for permission in level.permissions}
+        assert rights[clock] == (0x6F if may_write else 0x6D)  # read, write, protected both ways
+        assert (test_value in rights) == (level in {Level.SERVICE, Level.TEST})
+
+
+def test_what_the_object_list_promises_the_meter_keeps(world, meter):
+    hands = connect(world, meter, Level.TEST)
+    for (name, index), mode in rights_in(hands).items():
+        (entry,) = [item for item in hands.get(OBJECT_LIST).as_items() if item.as_items()[2].value == name.to_bytes()]
+        attribute = Attribute(entry.as_items()[0].value, name, index)
+        if mode & 1:
+            hands.get(attribute)
+        else:
+            with pytest.raises(MeterRefused):
+                hands.get(attribute)
+
+
+def test_a_field_meter_shows_the_older_object_list(world):
+    meter = world.meter(clients=FIELD_CLIENTS)
+    hands = Hands(meter, AssociationConfig(), sap=17).associate()
+    rights = rights_in(hands)
+    assert rights[Obis.parse("0-0:1.0.0"), 2] == 1
+    assert (Obis.parse("6-0:1.6.0"), 2) not in rights
