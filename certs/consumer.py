@@ -47,7 +47,7 @@ def issue(domain: TrustDomain, now: dt.datetime, system_title: bytes | None = No
 def is_fresh(held: Held, now: dt.datetime) -> bool:
     """Tell whether a device's own Consumer certificate can stay: a new one would not be better."""
     ca = held.domain.consumer_ca
-    if not ca.not_valid_before_utc <= now <= ca.not_valid_after_utc or held.status is Status.NOT_YET_VALID:
+    if not ca.not_valid_before_utc <= now <= ca.not_valid_after_utc:
         return True  # the clock is wrong, or the whole domain has ended
     lasts = held.not_after - now > profile.RENEW_BEFORE or held.not_after >= ca.not_valid_after_utc
     return held.status is Status.VALID and lasts

@@ -78,6 +78,8 @@ def recognise(data: bytes) -> list[Item]:
     The file's name plays no part. Raises :class:`PayloadError` ``not-ours`` and others, :class:`ProfileError`,
     :class:`~certs.errors.RequestError`, or :class:`~certs.errors.ImageError` for a picture.
     """
+    if not data:
+        raise PayloadError("not-ours", "the file is empty", "Ask for the file again.")
     text = _as_text(data)
     if text is not None and payload.is_ours(text):
         return [payload.parse(text)]

@@ -160,10 +160,6 @@ def run(command: click.Command, args: Sequence[str] | None = None, *, prog_name:
         return _fail(UsageFault("usage", error.format_message()), as_json)
     except (click.Abort, KeyboardInterrupt):
         return _fail(_Shown("interrupted", "Stopped on request.", None, EXIT_INTERRUPTED), as_json)
-    except BrokenPipeError:
-        # The reader of a pipe went away. Point stdout elsewhere, or the interpreter complains at its own end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except Exception as error:  # the last line of defence: a user must never see a traceback
         if isinstance(error, Renderable):
             return _fail(error, as_json)

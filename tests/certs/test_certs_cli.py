@@ -1,0 +1,603 @@
+"""The commands of ``meterlink certs`` as scripts use them, and the rendering that every command shares."""
+
+import asyncio
+import datetime as dt
+import errno
+import json
+import os
+import pty
+import select
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from aiosmtpd.smtp import SMTP
+from certs_support import NOW, PASSPHRASE, Device, TestAuthority, cli, code, der, pem, unchanged
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from certs import camera, importing, payload, profile, request, requesting
+from certs.cli import output
+from certs.entries import Status
+from certs.errors import CertsError, ImageError
+from certs.levels import Level
+from certs.qr import drawing
+from certs.store import Store
+
+COMMAND = (
+    sys.executable,
+    "-c",
+    "import sys; from certs.cli.output import run; from certs.cli.technician import certs; sys.exit(run(certs))",
+)
+
+
+@pytest.fixture
+def device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Device:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "METERLINK_SMTP"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("METERLINK_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("METERLINK_PASSPHRASE", PASSPHRASE)
+    monkeypatch.chdir(tmp_path)
+    return Device(tmp_path / "home")
+
+
+def ask(device: Device, *extra: str, level: Level = Level.COMMISSIONING) -> dict[str, Any]:
+    device.joined()
+    ran = cli("request", "--token", device.authority.token(level), "--tag", "Tablet 3", "--plain-key", "--json", *extra)
+    assert ran.status == 0, ran.err
+    return ran.json
+
+
+# --- list and show ---
+
+
+def test_list_has_the_fields_of_the_interface(device: Device) -> None:
+    device.obtain()
+    device.request(tag="Waiting")
+    for entry in cli("list", "--json").json:
+        assert list(entry) == [
+            "id", "level", "organization", "tag", "system_title", "permissions", "active", "status",
+            "not_before", "not_after",
+        ]  # fmt: skip
+    shown = cli("list")
+    assert (shown.status, shown.err) == (0, "")
+    assert "Waiting" in shown.out
+    assert "pending" in shown.out
+
+
+def test_list_reminds_of_renewal_and_warns_of_a_revoked_certificate(device: Device) -> None:
+    leaf = device.authority.issue(device.request(), lifetime=dt.timedelta(days=30))
+    importing.import_bytes(device.store(), der(leaf))
+    warned = cli("list")
+    assert "warning: renewal-due" in warned.err
+    assert "certs renew" in warned.err
+    assert "valid, renew" in warned.out
+    (line,) = cli("list", "--json").err.splitlines()
+    assert json.loads(line)["warning"]["code"] == "renewal-due"
+    device.store().add_crl(device.authority.crl(leaf.serial_number))
+    assert [entry["level"] for entry in cli("list", "--json").json if entry["active"]] == ["Consumer"]
+
+
+def test_show(device: Device) -> None:
+    entry = device.obtain().entry
+    shown = cli("show", entry.id[:8], "--json").json
+    assert (shown["id"], shown["suite"], shown["key_protection"], shown["domain"]) == (
+        entry.id, 1, "plain", "Test domain",
+    )  # fmt: skip
+    human = cli("show", entry.id[:8]).out
+    for word in ("Commissioning", "read, configure, commission", "Stadtwerke Süd", "Tablet 3", "Issuing CA", "active"):
+        assert word in human
+    pending = device.request(tag="Waiting")
+    assert "Expires" in cli("show", pending.id).out
+
+
+@pytest.mark.parametrize("name", ["zz", "0", "ffffffff", "", "../../x"])
+def test_an_id_that_fits_nothing(device: Device, name: str) -> None:
+    for command in ("show", "activate", "renew"):
+        ran = cli(command, name, "--json")
+        assert (ran.status, ran.error["code"]) == (4, "no-such-certificate")
+    ran = cli("remove", name, "--yes", "--json")
+    assert ran.error["code"] == "no-such-certificate"
+
+
+def test_an_id_that_fits_two(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = [device.obtain(tag=f"T{number}").entry for number in range(2)]
+    folder = device.home / "certificates"
+    for number, entry in enumerate(entries):
+        (folder / entry.id).rename(folder / f"abcd{number}{entry.id[5:]}")
+    ran = cli("remove", "abcd", "--yes", "--json")
+    assert ran.error["code"] == "ambiguous-id"
+
+
+# --- scan ---
+
+
+def test_scan_recognises_each_of_our_codes(device: Device, tmp_path: Path) -> None:
+    device.joined()
+    text = device.authority.token(Level.TEST)
+    scanned = cli("scan", "--text", text, "--json").json
+    assert (scanned["kind"], scanned["permissions"], scanned["text"]) == ("token", ["read", "test"], text)
+    assert "signature checked" in cli("scan", "--text", text).out
+    domain = cli("scan", "--text", payload.domain_text(device.authority.domain), "--json").json
+    assert (domain["kind"], domain["name"]) == ("domain", "Test domain")
+    leaf = device.authority.issue(device.request())
+    picture = tmp_path / "certificate.jpg"
+    picture.write_bytes(drawing.jpeg(code(leaf)))
+    several = tmp_path / "token.jpg"
+    several.write_bytes(drawing.jpeg(text))
+    scanned = cli("scan", picture, several, "--json").json
+    assert [item["kind"] for item in scanned] == ["certificate", "token"]
+    assert scanned[0]["active"] is True
+    assert "Already here" in cli("scan", picture).out
+
+
+def test_scan_refuses(device: Device, tmp_path: Path) -> None:
+    device.joined()
+    stranger = TestAuthority.create("Stranger").token()
+    assert cli("scan", "--text", stranger, "--json").error["code"] == "token-signature"
+    old = device.authority.token(now=NOW - dt.timedelta(days=31))
+    assert cli("scan", "--text", old, "--json").error["code"] == "token-expired"
+    assert cli("scan", "--text", "https://example.org", "--json").error["code"] == "not-ours"
+    crl = tmp_path / "a.crl"
+    crl.write_bytes(device.authority.crl().public_bytes(Encoding.PEM))
+    assert cli("scan", crl, "--json").error["code"] == "wrong-kind"
+    ran = cli("scan", "--json")
+    assert (ran.status, ran.error["code"]) == (2, "usage")
+    ran = cli("scan", tmp_path / "absent.jpg", "--json")
+    assert (ran.status, ran.error["code"]) == (4, "file")
+
+
+def test_scan_from_standard_input(device: Device) -> None:
+    device.joined()
+    ran = subprocess.run(
+        [*COMMAND, "scan", "-", "--json"],
+        input=drawing.jpeg(device.authority.token()), capture_output=True, check=True,
+    )  # fmt: skip
+    assert json.loads(ran.stdout)["kind"] == "token"
+
+
+def test_scanning_with_a_camera_that_is_not_there() -> None:
+    with pytest.raises(ImageError) as caught:
+        camera.scan(99, timeout=1)
+    assert caught.value.code == "camera-unavailable"
+    assert caught.value.hint
+
+
+# --- request ---
+
+
+def test_request_writes_the_file_and_the_draft(device: Device, tmp_path: Path) -> None:
+    sent = ask(device, "--out", "out")
+    assert sent["sent"] == "none"  # there is no screen to open a mail program on
+    assert Path(sent["file"]) == Path("out/Stadtwerke Süd_Commissioning_Tablet 3.csr")
+    assert (sent["recipient"], sent["draft"]) == ("authority@example.org", sent["file"][:-4] + ".eml")
+    asked = request.read_request(Path(sent["file"]).read_bytes())
+    assert asked.fingerprint == sent["fingerprint"]
+
+
+def test_request_human(device: Device) -> None:
+    device.joined()
+    ran = cli("request", "--token", device.authority.token(), "--tag", "Tablet 3", "--plain-key", "--send", "none")
+    assert "Send the file to authority@example.org." in ran.out
+    assert "Fingerprint" in ran.out
+    assert ".eml" not in ran.out
+
+
+def test_request_takes_the_token_from_a_file_with_its_text(device: Device, tmp_path: Path) -> None:
+    device.joined()
+    (tmp_path / "token.txt").write_text(device.authority.token() + "\n")
+    assert cli("request", "--token", "token.txt", "--tag", "T", "--plain-key", "--send", "none").status == 0
+
+
+def test_the_same_token_twice_is_the_same_request(device: Device) -> None:
+    device.joined()
+    text = device.authority.token()
+    first, again = (cli("request", "--token", text, "--tag", "T", "--plain-key", "--json").json for _ in range(2))
+    assert first == again
+    other = cli("request", "--token", text, "--tag", "Other", "--plain-key", "--json")
+    assert other.error["code"] == "token-pending"
+    assert first["id"][:16] in other.error["hint"]
+    assert cli("request", "--again", first["id"][:8], "--json").json == first
+
+
+def test_two_requests_of_one_name_do_not_write_over_each_other(device: Device) -> None:
+    one, two = ask(device), ask(device)
+    assert one["file"] != two["file"]
+    assert two["file"].endswith("Tablet 3-2.csr")
+    assert request.read_request(Path(one["file"]).read_bytes()).fingerprint == one["fingerprint"]
+
+
+def test_a_pending_request_expires_with_its_token_but_its_certificate_is_still_taken(device: Device) -> None:
+    sent = ask(device)
+    record = device.store().pending(sent["id"])
+    later = device.store(now=NOW + dt.timedelta(days=31))
+    assert later.find(sent["id"]).status is Status.EXPIRED
+    with pytest.raises(CertsError, match="token-expired"):
+        requesting.pending_request(later, sent["id"])
+    (result,) = importing.import_bytes(later, der(device.authority.issue(record)))
+    assert result.entry.active
+
+
+def test_request_refuses(device: Device, tmp_path: Path) -> None:
+    device.joined()
+    token = device.authority.token()
+    for arguments, code_, status in (
+        ((), "usage", 2),
+        (("--token", token, "--again", "abcd"), "usage", 2),
+        (("--token", token), "usage", 2),
+        (("--token", token, "--tag", "a\nb"), "csr-tag", 4),
+        (("--token", "absent.jpg", "--tag", "T"), "file", 4),
+        (("--token", payload.domain_text(device.authority.domain), "--tag", "T"), "wrong-kind", 4),
+        (("--token", TestAuthority.create().token(), "--tag", "T"), "token-signature", 4),
+        (("--again", "abcdef"), "no-such-certificate", 4),
+        (("--token", token, "--tag", "T", "--send", "pigeon"), "usage", 2),
+        (("--token", token, "--tag", "T", "--send", "smtp"), "mail-settings", 4),
+    ):
+        ran = cli("request", *arguments, "--plain-key", "--json")
+        assert (ran.error["code"], ran.status) == (code_, status), arguments
+        assert ran.error["hint"]
+
+
+def test_a_request_whose_mail_failed_is_kept_and_can_be_sent_again(device: Device) -> None:
+    device.joined()
+    text = device.authority.token()
+    assert cli("request", "--token", text, "--tag", "T", "--plain-key", "--send", "smtp").status == 4
+    (pending,) = [entry for entry in cli("list", "--json").json if entry["status"] == "pending"]
+    assert cli("request", "--again", pending["id"], "--send", "none").status == 0
+
+
+class Mailbox:
+    def __init__(self) -> None:
+        self.mails: list[bytes] = []
+
+    async def handle_DATA(self, _server: object, _session: object, envelope: Any) -> str:
+        self.mails.append(envelope.content)
+        return "250 OK"
+
+
+async def test_request_by_smtp(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    box = Mailbox()
+    server = await asyncio.get_running_loop().create_server(lambda: SMTP(box, hostname="localhost"), "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        monkeypatch.setenv("METERLINK_SMTP", f"smtp://127.0.0.1:{port}?from=me@example.org&encryption=none")
+        sent = await asyncio.to_thread(ask, device, "--send", "smtp")
+    assert sent["sent"] == "smtp"
+    (mail,) = box.mails
+    assert b"To: authority@example.org" in mail
+    assert b"application/pkcs10" in mail
+
+
+def test_request_by_link_without_a_screen(device: Device) -> None:
+    assert ask(device, "--send", "mailto")["sent"] == "none"
+
+
+# --- import, activate, remove ---
+
+
+def test_import_of_a_lower_level_asks(device: Device, tmp_path: Path) -> None:
+    device.obtain(Level.SERVICE)
+    lower = tmp_path / "lower.pem"
+    lower.write_bytes(pem(device.authority.issue(device.request(Level.INSTALLATION, tag="Lower"))))
+    (result,) = cli("import", lower, "--json").json
+    assert (result["active"], result["activation_needed"]) == (False, True)
+    assert "certs activate" in cli("import", lower, "--keep").out.replace("\n", " ")
+    (result,) = cli("import", lower, "--activate", "--json").json
+    assert (result["active"], result["new"]) == (True, False)
+
+
+def test_import_by_text(device: Device) -> None:
+    leaf = device.authority.issue(device.request())
+    ran = cli("import", "--text", code(leaf))
+    assert "Imported: it is active" in ran.out
+
+
+def test_activate_switches(device: Device) -> None:
+    one, two = device.obtain(tag="One").entry, device.obtain(tag="Two").entry
+    assert cli("activate", one.id[:10], "--json").json["id"] == one.id
+    assert device.store().active().id == one.id
+    assert "Two" in cli("activate", two.id).out
+    consumer = next(entry for entry in cli("list", "--json").json if entry["level"] == "Consumer")
+    assert cli("activate", consumer["id"]).status == 0
+    assert device.store().active().level is Level.CONSUMER
+
+
+def test_an_expired_certificate_is_not_activated_but_consumer_is_used(device: Device) -> None:
+    leaf = device.authority.issue(device.request(), lifetime=dt.timedelta(days=10))
+    (result,) = importing.import_bytes(device.store(), der(leaf))
+    later = device.store(now=NOW + dt.timedelta(days=11))
+    assert later.active().level is Level.CONSUMER
+    assert later.get(result.entry.id).permissions == frozenset()
+    assert later.find(result.entry.id).status is Status.EXPIRED
+    assert [notice.code for notice in later.notices()] == ["expired"]
+    with pytest.raises(CertsError, match="expired"):
+        later.activate(result.entry.id)
+    assert device.store().active().id == result.entry.id  # the clock was wrong; nothing was lost
+
+
+def test_remove_asks_and_keeps_a_backup(device: Device) -> None:
+    entry = device.obtain().entry
+    with unchanged(device.home):
+        ran = cli("remove", entry.id, "--json")
+    assert (ran.status, ran.error["code"]) == (2, "confirmation-needed")
+    removed = cli("remove", entry.id[:8], "--yes", "--json").json
+    assert removed["removed"] == entry.id
+    assert {path.name for path in Path(removed["backup"]).iterdir()} == {"certificate.pem", "key", "meta.json"}
+    assert device.store().active().level is Level.CONSUMER
+    assert device.store().notices() == ()
+    pending = device.request(tag="Waiting")
+    assert "Removed" in cli("remove", pending.id, "--yes").out
+    consumer = device.store().active().id
+    assert cli("remove", consumer, "--yes", "--json").error["code"] == "consumer-stays"
+
+
+# --- renewal ---
+
+
+def test_renewal_from_reminder_to_new_certificate(device: Device, tmp_path: Path) -> None:
+    leaf = device.authority.issue(device.request(), lifetime=dt.timedelta(days=30))
+    (old,) = importing.import_bytes(device.store(), der(leaf))
+    sent = cli("renew", old.entry.id[:8], "--plain-key", "--json").json
+    assert sent["tag"] == "Tablet 3"
+    asked = request.read_request(Path(sent["file"]).read_bytes())
+    assert asked.renewal is not None
+    assert asked.renewal.certificate == leaf
+    assert asked.public_key != leaf.public_key()
+    assert (asked.organization, asked.system_title) == (old.entry.organization, old.entry.system_title)
+    assert cli("renew", old.entry.id[:8], "--plain-key", "--json").json == sent  # asked again, it is the same
+    assert device.store().notices() == ()  # and the reminder is silent
+    record = device.store().pending(sent["id"])
+    (new,) = importing.import_bytes(device.store(), der(device.authority.issue(record)))
+    assert new.entry.active
+    assert {entry.id for entry in device.store().entries()} >= {old.entry.id, new.entry.id}
+
+
+def test_renewal_refuses(device: Device) -> None:
+    consumer = device.joined().active().id
+    assert cli("renew", consumer, "--json").error["code"] == "renews-itself"
+    leaf = device.authority.issue(device.request(), lifetime=dt.timedelta(days=10))
+    (old,) = importing.import_bytes(device.store(), der(leaf))
+    with pytest.raises(CertsError, match="expired"):
+        requesting.create_renewal(device.store(now=NOW + dt.timedelta(days=11)), old.entry.id, plain=True)
+
+
+def test_a_renewal_signed_by_another_key_is_refused(device: Device) -> None:
+    entry = device.obtain().entry
+    credential = device.store().get(entry.id)
+    other, new = (device.store().new_key(1, plain=True)[0] for _ in range(2))
+    forged = request.build_renewal(credential.certificate, other, "Stadtwerke Süd", entry.system_title, "T", new)
+    with pytest.raises(CertsError, match="csr-signature"):
+        request.read_request(forged.public_bytes(Encoding.DER))
+    key = device.store().new_key(2, plain=True)[0]
+    with pytest.raises(CertsError, match="csr-key-type"):
+        request.build_renewal(credential.certificate, credential.private_key, "S", entry.system_title, "T", key)
+
+
+def test_the_consumer_renews_itself_and_keeps_its_system_title(device: Device) -> None:
+    first = device.store().active()
+    soon = NOW + profile.LEVEL_LIFETIME - dt.timedelta(days=59)
+    second = device.store(now=soon).active()
+    assert second.id != first.id
+    assert (second.level, second.status, second.system_title) == (Level.CONSUMER, Status.VALID, first.system_title)
+    assert second.certificate.public_key() != first.certificate.public_key()
+    assert len(device.store(now=soon).entries()) == 1
+
+
+@pytest.mark.parametrize("year", [1970, 2060])
+def test_a_device_whose_clock_is_wrong_by_years_still_opens(tmp_path: Path, year: int) -> None:
+    store = Store.open(tmp_path / "home", now=dt.datetime(year, 1, 1, tzinfo=dt.UTC))
+    (entry,) = store.entries()
+    assert entry.status in {Status.NOT_YET_VALID, Status.EXPIRED}
+    assert entry.permissions == ()
+    assert store.active().permissions == frozenset()
+    assert [notice.code for notice in store.notices()] == [entry.status.value]
+    assert [found.id for found in Store.open(tmp_path / "home", now=store.look().now).entries()] == [entry.id]
+    right = Store.open(tmp_path / "home", now=NOW)
+    assert right.active().status is Status.VALID
+
+
+# --- join and revoked ---
+
+
+def test_join_by_file_picture_and_text(device: Device, tmp_path: Path) -> None:
+    for number, how in enumerate(("file", "picture", "text")):
+        domain = TestAuthority.create(f"Domain {number}").domain
+        path = tmp_path / f"any-name-{number}"
+        if how == "file":
+            domain.save(path)
+        elif how == "picture":
+            path.write_bytes(drawing.jpeg(payload.domain_text(domain)))
+        arguments = ("--text", payload.domain_text(domain)) if how == "text" else (path,)
+        assert cli("join", *arguments, "--json").json["id"] == domain.id
+        active = device.store().active()
+        assert (active.level, active.domain.id) == (Level.CONSUMER, domain.id)
+    assert "Joined" in cli("join", tmp_path / "any-name-0").out
+
+
+def test_join_of_another_domain_of_the_same_name_asks(device: Device, tmp_path: Path) -> None:
+    device.joined()
+    twin = TestAuthority.create("Test domain").domain
+    twin.save(tmp_path / "twin")
+    with unchanged(device.home):
+        assert cli("join", "twin", "--json").error["code"] == "confirmation-needed"
+    assert cli("join", "twin", "--yes").status == 0
+
+
+def test_join_and_revoked_refuse_other_things(device: Device, tmp_path: Path) -> None:
+    device.joined()
+    assert cli("join", "--text", device.authority.token(), "--json").error["code"] == "wrong-kind"
+    assert cli("join", "--json").error["code"] == "usage"
+    (tmp_path / "token").write_text(device.authority.token())
+    assert cli("revoked", "token", "--json").error["code"] == "wrong-kind"
+
+
+def test_revoked(device: Device, tmp_path: Path) -> None:
+    entry = device.obtain().entry
+    serial = device.store().get(entry.id).certificate.serial_number
+    (tmp_path / "empty.crl").write_bytes(device.authority.crl().public_bytes(Encoding.DER))
+    assert cli("revoked", "empty.crl", "--json").json["revoked"] == []
+    assert "None of the certificates here is revoked." in cli("revoked", "empty.crl").out
+    later = device.authority.crl(serial, now=NOW + dt.timedelta(seconds=5))
+    (tmp_path / "hit.crl").write_bytes(later.public_bytes(Encoding.PEM))
+    ran = cli("revoked", "hit.crl")
+    assert "Revoked: Commissioning" in ran.out
+    assert "Active now: Consumer" in ran.out
+    body = cli("revoked", "hit.crl", "--json").json
+    assert body["revoked"] == [entry.id]
+    assert body["active"] == device.store().active().id
+    (tmp_path / "strange.crl").write_bytes(TestAuthority.create().crl(serial).public_bytes(Encoding.PEM))
+    assert cli("revoked", "strange.crl", "--json").error["code"] == "crl-signature"
+
+
+# --- the rendering that all commands share ---
+
+
+@click.group()
+def program() -> None:
+    """A program to try the rendering on."""
+
+
+@program.command()
+@click.argument("kind")
+@output.json_option
+def fail(kind: str) -> None:
+    match kind:
+        case "ours":
+            raise CertsError("some-code", "what happened", "what to do")
+        case "disk":
+            raise OSError(errno.ENOSPC, "No space left on device", "/a/file")
+        case "absent":
+            raise FileNotFoundError(errno.ENOENT, "No such file or directory", "/a/file")
+        case "odd":
+            raise OSError("odd")
+        case "bug":
+            raise RuntimeError("the secret is 1234")
+        case "stop":
+            raise KeyboardInterrupt
+        case "click":
+            raise click.ClickException("from click")
+        case "exit":
+            click.get_current_context().exit(5)
+        case "confirm":
+            output.confirm("Really?", yes=False)
+        case _:
+            output.note("a remark")
+            output.emit({"kind": kind}, "[bold]not markup[/bold]")
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "code_"),
+    [("ours", 4, "some-code"), ("disk", 1, "disk-full"), ("absent", 2, "file"), ("odd", 1, "file"),
+     ("bug", 1, "internal"), ("stop", 130, "interrupted"), ("click", 2, "usage"),
+     ("confirm", 2, "confirmation-needed")],
+)  # fmt: skip
+def test_errors_have_one_form(kind: str, status: int, code_: str) -> None:
+    human, as_json = cli("fail", kind, group=program), cli("fail", kind, "--json", group=program)
+    assert (human.status, as_json.status) == (status, status)
+    assert human.err.lstrip().startswith(f"error: {code_}: ")
+    assert (human.out, as_json.out) == ("", "")
+    assert as_json.error["code"] == code_
+    assert set(as_json.error) == {"code", "message", "hint"}
+    assert "Traceback" not in human.err
+    assert "1234" not in human.err + as_json.err
+    assert ("hint: " in human.err) is (as_json.error["hint"] is not None)
+
+
+def test_results_have_one_form() -> None:
+    human, as_json = cli("fail", "none", group=program), cli("fail", "none", "--json", group=program)
+    assert (human.out, human.err) == ("[bold]not markup[/bold]\n", "a remark\n")
+    assert (as_json.json, as_json.err) == ({"kind": "none"}, "")
+    assert cli("fail", "exit", group=program).status == 5
+
+
+def test_usage_errors_and_help() -> None:
+    ran = cli("fail", "--nonsense", group=program)
+    assert (ran.status, ran.err.splitlines()[0]) == (2, "error: usage: No such option '--nonsense'.")
+    assert "--help" in ran.err
+    assert cli("nothing", "--json", group=program).error["code"] == "usage"
+    ran = cli(group=program)
+    assert (ran.status, "Usage:" in ran.err) == (2, True)
+    ran = cli("--help", group=program)
+    assert (ran.status, "A program to try" in ran.out) == (0, True)
+
+
+def test_a_traceback_only_when_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("METERLINK_TRACEBACK", "1")
+    with pytest.raises(RuntimeError):
+        cli("fail", "bug", group=program)
+
+
+def test_a_closed_pipe_ends_quietly(device: Device) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    ran = subprocess.run([*COMMAND, "list"], stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert (ran.returncode, ran.stderr) == (1, b"")
+
+
+def test_in_a_terminal_questions_are_asked(device: Device) -> None:
+    entry = device.obtain().entry
+    question = "Remove Commissioning Tablet 3 (valid)?"
+    in_terminal([(question, "n")], "remove", entry.id)
+    assert device.store().active().id == entry.id
+    assert "Removed" in in_terminal([(question, "y")], "remove", entry.id)
+    device.obtain(Level.SERVICE)
+    lower = Path("lower.pem")
+    lower.write_bytes(pem(device.authority.issue(device.request(Level.INSTALLATION, tag="Lower"))))
+    question = "Installation is below the active Service"
+    in_terminal([(question, "n")], "import", str(lower))
+    assert device.store().active().level is Level.SERVICE
+    in_terminal([(question, "y")], "import", str(lower))
+    assert device.store().active().level is Level.INSTALLATION
+    token = device.authority.token()
+    in_terminal([("Descriptive tag", "Asked for")], "request", "--token", token, "--plain-key", "--send", "none")
+    assert [entry.tag for entry in device.store().entries() if entry.status is Status.PENDING] == ["Asked for"]
+
+
+def test_in_a_terminal_the_passphrase_is_asked_for(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("METERLINK_PASSPHRASE")
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
+    device.joined()
+    asked = [("New passphrase for the keys on this device", "secret 1"), ("Repeat for confirmation", "secret 1")]
+    token = device.authority.token()
+    shown = in_terminal(asked, "request", "--token", token, "--tag", "T", "--send", "none")
+    assert "secret 1" not in shown
+    (record,) = device.store().look().requests
+    assert device.store(ask=lambda _: "secret 1").open_key(record.key, public=record.request.public_key)
+    asked = [
+        ("New passphrase for the backup", "of backup"),
+        ("Repeat for confirmation", "of backup"),
+        ("Passphrase of the keys on this device", "secret 1"),
+    ]
+    assert "Backup with 1 keys" in in_terminal(asked, "backup", "my.backup")
+
+
+def in_terminal(answers: list[tuple[str, str]], *arguments: str) -> str:
+    """Run a command on a pseudo-terminal and answer each question when it is asked; return everything it showed."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen([*COMMAND, *arguments], stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    shown, seen = "", 0
+    waiting = list(answers)
+    while data := read_terminal(ours):
+        shown += data
+        if waiting and waiting[0][0] in shown[seen:]:
+            seen = len(shown)
+            os.write(ours, waiting.pop(0)[1].encode() + b"\n")
+    process.wait()
+    os.close(ours)
+    assert not waiting, shown
+    return shown
+
+
+def read_terminal(descriptor: int) -> str:
+    """Return what a terminal shows next, nothing at its end or when it stays silent for too long."""
+    ready, _, _ = select.select([descriptor], [], [], 30)
+    if not ready:
+        return ""
+    try:
+        return os.read(descriptor, 4096).decode(errors="replace")
+    except OSError:  # Linux reports the end of a terminal like this
+        return ""
