@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cryptography import x509
@@ -12,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from certs import keys, profile, request
+from certs import keys, profile, request, sealing
 from certs.authority import Authority, IssuedCertificate, OrderedToken
 from certs.levels import TOKEN_ATTRIBUTE, Level
 from certs.token import Token
@@ -23,17 +24,28 @@ ORGANIZATION = "Stadtwerke Łódź"
 MAIL = "technician@example.org"
 
 
+@contextlib.contextmanager
+def quick_sealing() -> Iterator[None]:
+    """Seal keys at the lowest cost that is accepted: the cost is for guessers, and tests open keys all the time."""
+    usual, sealing.LOG_N_PERSON = sealing.LOG_N_PERSON, sealing.LOG_N_RANDOM  # type: ignore[misc]
+    try:
+        yield
+    finally:
+        sealing.LOG_N_PERSON = usual  # type: ignore[misc]
+
+
 def found(path: Path, *, suite: int = 1, ledger_url: str | None = None, name: str = "Test domain") -> Authority:
-    return Authority.init(
-        path,
-        name=name,
-        mail="certificates@example.org",
-        passphrase=PASSPHRASE,
-        now=NOW,
-        suite=suite,
-        ledger_url=ledger_url,
-        actor="operator",
-    )
+    with quick_sealing():
+        return Authority.init(
+            path,
+            name=name,
+            mail="certificates@example.org",
+            passphrase=PASSPHRASE,
+            now=NOW,
+            suite=suite,
+            ledger_url=ledger_url,
+            actor="operator",
+        )
 
 
 def order(authority: Authority, level: Level = Level.COMMISSIONING, count: int = 1, **more: object) -> OrderedToken:

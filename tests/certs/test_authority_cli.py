@@ -7,13 +7,14 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from authority_support import MAIL, ORGANIZATION, PASSPHRASE
+from authority_support import MAIL, ORGANIZATION, PASSPHRASE, quick_sealing
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
@@ -67,12 +68,13 @@ def refused(*arguments: object) -> str:
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("METERLINK_AUTHORITY", str(tmp_path / "authority"))
     monkeypatch.setenv("METERLINK_PASSPHRASE", PASSPHRASE)
     monkeypatch.delenv("METERLINK_ROOT_PASSPHRASE", raising=False)
     monkeypatch.chdir(tmp_path)
-    return tmp_path
+    with quick_sealing():
+        yield tmp_path
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from certs.levels import Level
 pytestmark = pytest.mark.xdist_group("postgresql")
 
 TRIES = 200
-KILLS = 6
+KILLS = 4
 
 
 @pytest.fixture(scope="module")

