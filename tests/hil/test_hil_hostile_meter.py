@@ -185,6 +185,7 @@ async def test_row_44_a_doubled_request_is_done_once_and_ends_the_session(world,
 
 ENDLESS = {
     "noise": ("hdlc", hostile.noise),
+    "flags": ("hdlc", hostile.flags),
     "a frame without end": ("hdlc", hostile.frame_without_end),
     "broken frames": ("hdlc", hostile.broken_frames),
     "noise on TCP": ("wrapper", hostile.noise),
