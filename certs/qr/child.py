@@ -47,7 +47,7 @@ MAX_PIXELS: Final = 40_000_000
 MAX_ADDRESS_SPACE: Final = 300_000_000
 """Bytes this process may map, libraries included."""
 BUDGET: Final = 3.0
-"""Seconds after which no further step of the ladder is begun."""
+"""Processor seconds after which no further step of the ladder is begun."""
 LAST_RESORT: Final = 20
 """Seconds after which the system ends a child that hangs and whose parent is gone."""
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
@@ -276,7 +276,7 @@ def find_codes(picture: Image.Image, wanted: re.Pattern[str], deadline: float) -
     """Return the codes in a grey picture.
 
     The ladder is climbed until a code whose text begins with ``wanted`` is found, to its end or to ``deadline``
-    (``time.monotonic()``). Codes of other origin that were seen on the way are returned when there is none.
+    (``time.process_time()``). Codes of other origin that were seen on the way are returned when there is none.
     """
     others: dict[Found, None] = {}
     for found in _climb(picture, deadline):
@@ -292,14 +292,14 @@ def _climb(picture: Image.Image, deadline: float) -> Iterator[list[Found]]:
     if (pixels := picture.width * picture.height) > _LARGE:
         reduced = picture.reduce(round((pixels / _LARGE) ** 0.5 + 0.5))
     for step in LADDER:
-        if time.monotonic() >= deadline:
+        if time.process_time() >= deadline:
             return
         yield step.read(step.prepare(reduced if step.slow else picture))
 
 
 def answer(data: bytes, wanted: re.Pattern[str]) -> dict[str, object]:
     """Return the answer to one request."""
-    deadline = time.monotonic() + BUDGET
+    deadline = time.process_time() + BUDGET
     found: dict[Found, None] = {}
     try:
         for page in open_pages(data):

@@ -93,7 +93,8 @@ class Reader:
     """One child for many pictures, as a context manager. A child that failed is replaced at the next picture."""
 
     def __init__(self, *, timeout: float = TIMEOUT) -> None:
-        self._timeout = timeout
+        self.timeout = timeout
+        """Seconds within which the child answers."""
         self._child: subprocess.Popen[bytes] | None = None
         self._info: ReaderInfo | None = None
 
@@ -152,9 +153,9 @@ class Reader:
         why = "ended unexpectedly"
         answer = None
         try:
-            answer = answers.get(timeout=self._timeout)
+            answer = answers.get(timeout=self.timeout)
         except queue.Empty:
-            why = f"did not answer within {self._timeout:g} seconds"
+            why = f"did not answer within {self.timeout:g} seconds"
         finally:  # also when Ctrl-C ends the waiting: a child in the middle of an answer is of no use
             if answer is None:
                 self._abandon(worker)

@@ -384,8 +384,9 @@ def test_row_26_a_part_of_a_structured_append_series(part: int) -> None:
 
 def test_row_28_a_child_that_hangs() -> None:
     """The child is stopped by a real signal; the caller gives up in time, and the next picture is read."""
-    with Reader(timeout=0.3) as reader:
+    with Reader() as reader:
         reader.start()
+        reader.timeout = 0.3
         first = reader.pid
         assert first is not None
         os.kill(first, signal.SIGSTOP)
