@@ -86,16 +86,15 @@ async def set_clock(
     (change,) = await perform(Configure(settings), credential, session, now())
     after = change.after.value
     _must(isinstance(after, dt.datetime) and abs(after - now()) < _CLOCK_TOLERANCE, "the clock was not set")
-    tell.done(
-        f"{place}: mutual ECDSA authentication, key agreement, clock {shown(change.before.value)} -> {shown(after)}"
-    )
+    tell.done(f"{place}: mutual ECDSA authentication, key agreement, encrypted session")
+    tell.done(f"The clock was {shown(change.before.value)}, now it is {shown(after)}")
     protected = _protected_tail(wire)
     name = f"session-{url.partition(':')[0]}.jsonl"
     with (folder / name).open("w", encoding="utf-8") as file:
         sink = FileSink(file, url, now())
         for entry in wire:
             sink(entry)
-    tell.done(f"On the wire ({name}) all {protected} APDUs after key agreement are encrypted and authenticated")
+    tell.done(f"On the wire, {name}: all {protected} APDUs after key agreement are encrypted and authenticated")
 
 
 def _protected_tail(wire: list[Entry]) -> int:

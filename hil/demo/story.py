@@ -38,6 +38,9 @@ _METER: Final = "HEAT-00000042"
 _CLOCK_ERROR: Final = dt.timedelta(minutes=7)
 """How slow the meter's clock is at first, so that setting it shows."""
 
+_SHOWN: Final = {"energy", "volume", "max_power", "operating_time", "clock"}
+"""Of a readout's seventy values, these are shown."""
+
 _METER_TITLE: Final = b"MLKD\x00\x00\x00\x2a"
 
 
@@ -89,7 +92,7 @@ def _set_the_stage(tell: Transcript, folder: Path) -> Stage:
     store = Store.open(folder / "technician")
     store.join(authority.domain)
     (entry,) = (entry for entry in store.entries() if entry.active)
-    tell.done(f"The fresh user is {entry.level.value} already, with a key of their own: {entry.fingerprint}")
+    tell.done(f"The fresh user is {entry.level.value} already, with a key of their own, {entry.fingerprint[:9]}...")
     return Stage(tell, folder, authority, store)
 
 
@@ -107,16 +110,19 @@ def _order_and_request(stage: Stage) -> Request:
     # Nobody can be asked for a passphrase here, and the whole store is thrown away.
     record = requesting.create_request(stage.store, text, _TAG, plain=True)
     sent = requesting.write_and_send(stage.store, record, stage.folder / "2-request", "none")
-    stage.tell.done(f"Request: {_short(stage, sent.file)}, tag {_TAG}, key fingerprint {record.request.fingerprint}")
-    if sent.draft is not None:
-        stage.tell.done(f"Mail draft to {sent.recipient}: {_short(stage, sent.draft)}")
+    stage.tell.done(f"Request: {_short(stage, sent.file)}, tag {_TAG}")
+    stage.tell.say(f"Fingerprint of the new key, to read out over the phone: {record.request.fingerprint}")
+    # Written here and not sent as `certs request` would: a demo must not open anybody's mail program.
+    draft = sent.file.with_suffix(".eml")
+    draft.write_bytes(requesting.request_draft(record, stage.authority.domain, sent.file.name).to_eml())
+    stage.tell.done(f"Mail draft to {sent.recipient}: {_short(stage, draft)}")
     return record.request
 
 
 def _issue_and_import(stage: Stage, request: Request) -> None:
     review = stage.authority.review(request.pem, now())
     stage.tell.say(
-        f"Review: {review.level.value}, {review.organization}, tag {review.tag}, fingerprint {review.fingerprint}"
+        f"Review: {review.level.value}, {review.organization}, tag {review.tag}; the fingerprint is the same"
     )
     issued = stage.authority.issue(request.pem, now(), fingerprint=request.fingerprint)
     written = answers.write_answer(issued, stage.authority.domain, stage.folder / "3-certificate")
@@ -158,9 +164,13 @@ async def _simulated_meter(stage: Stage) -> AsyncIterator[dict[str, str]]:
 
 def _decode(stage: Stage, name: str, heading: str) -> None:
     report = decode_capture(samples.read(name))
-    stage.tell.say(f"{heading}: {len(report.readings)} values, the first ones:")
-    first = MeterReport(report.meter, report.readings[:4])
-    stage.tell.show(as_renderable(first))
+    stage.tell.done(f"{heading}: {len(report.readings)} values, some of them:")
+    current = (
+        reading
+        for reading in report.readings
+        if reading.name in _SHOWN and not reading.storage and reading.value is not None
+    )
+    stage.tell.show(as_renderable(MeterReport(report.meter, tuple(current))))
 
 
 def _short(stage: Stage, path: Path) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -17,6 +19,8 @@ from certs.errors import CertsError
 from meterlink.errors import MeterlinkError
 
 _PLAIN_WIDTH: Final = 120
+_PICTURE_WIDTH: Final = 100
+_FONT_FACE: Final = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 _OURS: Final = (CertsError, MeterlinkError)
 
 
@@ -39,8 +43,13 @@ class Transcript:
     """The demo's voice. ``record`` keeps what is printed, so that it can be drawn as a picture."""
 
     def __init__(self, *, record: bool = False) -> None:
-        width = None if sys.stdout.isatty() and not record else _PLAIN_WIDTH
-        self._console = Console(highlight=False, emoji=False, width=width, record=record)
+        width = None if sys.stdout.isatty() else _PLAIN_WIDTH
+        self._consoles = [Console(highlight=False, emoji=False, width=width)]
+        if record:
+            drawn = Console(
+                file=io.StringIO(), record=True, force_terminal=True, highlight=False, emoji=False, width=_PICTURE_WIDTH
+            )
+            self._consoles.append(drawn)
         self._number = 0
         self._began = time.monotonic()
 
@@ -48,10 +57,12 @@ class Transcript:
     def step(self, title: str) -> Iterator[None]:
         """Print a numbered heading; turn whatever goes wrong inside into :class:`StepFailed`."""
         self._number += 1
-        self._console.print()
-        self._console.print(Text.assemble((f"{self._number}  ", "bold cyan"), (title, "bold")))
+        self._print(Text(" "))
+        self._print(Text.assemble((f"{self._number}  ", "bold cyan"), (title, "bold")))
         try:
             yield
+        except StepFailed:
+            raise
         except Exception as error:
             raise StepFailed(self._number, title, error) from error
 
@@ -74,17 +85,23 @@ class Transcript:
     def end(self, folder: Path) -> None:
         """Print the closing lines."""
         seconds = time.monotonic() - self._began
-        self._console.print()
-        self._console.print(Text(f"All {self._number} steps done in {seconds:.1f} s.", style="bold green"))
-        self._console.print(Text(f"Files: {folder}"), soft_wrap=True)
+        here = Path.cwd()
+        shown = folder.relative_to(here) if folder.is_relative_to(here) else folder
+        self._print(Text(" "))
+        self._print(Text(f"All {self._number} steps done in {seconds:.1f} s.", style="bold green"))
+        self._print(Text(f"Files: {shown}"))
 
     def picture(self, title: str) -> str:
-        """Return all that was printed as an SVG picture."""
-        return self._console.export_svg(title=title)
+        """Return all that was printed as an SVG picture, without references to fonts on other people's servers."""
+        return _FONT_FACE.sub("", self._consoles[-1].export_svg(title=title))
+
+    def _print(self, thing: RenderableType, indent: str = "") -> None:
+        for console in self._consoles:
+            if isinstance(thing, Text) and not console.is_terminal:
+                # Nobody looks at a pipe's width: a sentence stays one line.
+                console.print(Text(indent).append_text(thing), soft_wrap=True)
+            else:
+                console.print(Padding(thing, (0, 0, 0, len(indent)), expand=False))
 
     def _indented(self, thing: RenderableType) -> None:
-        if isinstance(thing, Text) and not self._console.is_terminal:
-            # Nobody looks at a pipe's width: a sentence stays one line.
-            self._console.print(Text("   ").append_text(thing), soft_wrap=True)
-        else:
-            self._console.print(Padding(thing, (0, 0, 0, 3), expand=False))
+        self._print(thing, "   ")
