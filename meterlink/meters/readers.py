@@ -7,12 +7,13 @@ that a reading over the line and a decoded recording of it are the same.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
-from meterlink.errors import LinkTimeout, MeterlinkError, ProtocolError, UsageError
+from meterlink.errors import LinkTimeout, LinkUnavailable, MeterlinkError, ProtocolError, UsageError
 from meterlink.framing import iec62056_21 as iec
 from meterlink.framing.mbus.frame import Acknowledge, LongFrame
 from meterlink.framing.mbus.reader import FrameReader
@@ -109,8 +110,8 @@ async def _sign_on(transport: Transport, plan: LinePlan, request: bytes) -> byte
     """Run one sign-on up to the end of its readout. A wrong block check is worth one more try, as is silence."""
     best = b""
     for attempt in range(_TRIES):
-        table = iec.SignOn(request=request, wake_up=plan.wake, character_time=plan.silence)
         await _set_line(transport, plan.start)
+        table = iec.SignOn(request=request, wake_up=_wake(transport, plan), character_time=plan.silence)
         result = await _drive(transport, table, plan)
         if isinstance(result, iec.ReadoutReceived):
             if result.valid is not False:
@@ -153,7 +154,7 @@ async def _read_burst(
     for _ in range(_TRIES):
         progress("waking the meter")
         await _set_line(transport, plan.start)
-        await transport.send(plan.wake + plan.requests[0])
+        await transport.send(_wake(transport, plan) + plan.requests[0])
         captured, complete = await _gather(transport, plan, _time_to_send(plan, plan.requests[0]), progress)
         if captured:
             return captured, () if complete else ("the meter stopped before its last telegram",)
@@ -173,7 +174,7 @@ async def _read_steps(
     if steps and not answered:
         raise LinkTimeout("the meter does not answer", code="no-answer", hint=_NO_ANSWER_HINT)
     progress(f"step {len(plan.requests)} of {len(plan.requests)}: waiting for the telegrams")
-    await transport.send(plan.wake + last)
+    await transport.send(_wake(transport, plan) + last)
     await asyncio.sleep(plan.settle)
     await _set_line(transport, plan.data)
     captured, complete = await _gather(transport, plan, 0.0, progress)
@@ -185,7 +186,7 @@ async def _read_steps(
 async def _step(transport: Transport, plan: LinePlan, request: bytes) -> bool:
     """Send one request and wait for the end of its answer; True when there was one."""
     for _ in range(_TRIES):
-        await transport.send(plan.wake + request)
+        await transport.send(_wake(transport, plan) + request)
         reader = FrameReader()
         wait = _time_to_send(plan, request) + plan.silence
         heard = False
@@ -240,8 +241,21 @@ async def _read_bus(
 
 
 async def _set_line(transport: Transport, settings: LineSettings) -> None:
+    """Change the line where there is one that can. A head with a fixed speed is used as it is."""
     if isinstance(transport, SerialTransport) and transport.line != settings:
-        await transport.set_line(settings)
+        try:
+            await transport.set_line(settings)
+        except LinkUnavailable as error:
+            if error.code != "line-settings":
+                raise
+
+
+def _wake(transport: Transport, plan: LinePlan) -> bytes:
+    """Return the wake-up, as long in time as the family wants it whatever speed the line has."""
+    if not isinstance(transport, SerialTransport) or not plan.wake_up:
+        return plan.wake
+    count = math.ceil(plan.wake_up * plan.start.byte_time / transport.line.byte_time)
+    return bytes((plan.wake_byte,)) * count
 
 
 def _time_to_send(plan: LinePlan, request: bytes) -> float:

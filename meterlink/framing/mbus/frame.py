@@ -6,6 +6,7 @@ data is called a control frame. The check sum is the sum of everything from C on
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -146,6 +147,9 @@ def _read_long(data: bytes, start: int) -> tuple[Frame, int] | Rejected:
     return LongFrame(data[start + 4], data[start + 5], data[start + 6], data[start + 7 : end - 2]), end
 
 
+_START: Final = re.compile(rb"[\xe5\x10\x68]")
+
+
 def split_frames(data: bytes) -> Iterator[Frame | Rejected]:
     """Take a capture apart into frames and what lies between them. NUL octets (wake-up) are passed over.
 
@@ -166,7 +170,8 @@ def split_frames(data: bytes) -> Iterator[Frame | Rejected]:
             if position + len(found.data) > told:
                 yield found
                 told = position + len(found.data)
-        position += 1
+        next_start = _START.search(data, position + 1)
+        position = len(data) if next_start is None else next_start.start()
     yield from _noise(data[told:])
 
 
