@@ -7,7 +7,6 @@ A7 as well, where some servers put it; a client's stands in A7 (calling AE quali
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
@@ -87,6 +86,12 @@ class ReleaseReason(enum.IntEnum):
 
 
 _PROVIDER: Final = 100
+"""What is added to the numbers of the service provider."""
+
+_CONTEXTS: Final = {_CONTEXT_NAME + bytes((context,)): context for context in Context}
+_MECHANISMS: Final = {_MECHANISM_NAME + bytes((mechanism,)): mechanism for mechanism in Mechanism}
+_RESULTS: Final = {int(result): result for result in AssociationResult}
+_DIAGNOSTICS: Final = {int(diagnostic): diagnostic for diagnostic in Diagnostic}
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,10 +178,9 @@ class Aare:
         fields = _fields(data, cls.TAG)
         challenge = fields.get(0xAA)
         certificate = _certificate(fields, 0xA5)
-        try:
-            result = AssociationResult(_integer(_inner(_required(fields, 0xA2), _INTEGER)))
-        except ValueError:
-            raise ProtocolError("an AARE has an unknown result") from None
+        result = _RESULTS.get(_integer(_inner(_required(fields, 0xA2), _INTEGER)))
+        if result is None:
+            raise ProtocolError("an AARE has an unknown result")
         return cls(
             context=_context(fields),
             result=result,
@@ -252,38 +256,36 @@ def _tlv(tag: int, content: bytes) -> bytes:
     return bytes(out)
 
 
-def _elements(data: bytes) -> Iterator[tuple[int, bytes]]:
-    position = 0
-    try:
-        while position < len(data):
-            tag = data[position]
-            length, start = read_length(data, position + 1)
-            position = start + length
-            if position > len(data):
-                raise IndexError
-            yield tag, data[start:position]
-    except IndexError:
-        raise ProtocolError("an ACSE APDU ends early") from None
-
-
 def _fields(data: bytes, tag: int) -> dict[int, bytes]:
     """Return the fields of the APDU by their tags; each may stand once."""
-    elements = list(_elements(data))
-    if len(elements) != 1 or elements[0][0] != tag:
-        raise ProtocolError(f"not one ACSE APDU with the tag {tag:02X}")
+    content = _inner(data, tag)
     fields: dict[int, bytes] = {}
-    for number, content in _elements(elements[0][1]):
-        if number in fields:
-            raise ProtocolError(f"the field {number:02X} of an ACSE APDU stands twice")
-        fields[number] = content
+    position, end = 0, len(content)
+    try:
+        while position < end:
+            number = content[position]
+            length, start = read_length(content, position + 1)
+            position = start + length
+            if number in fields:
+                raise ProtocolError(f"the field {number:02X} of an ACSE APDU stands twice")
+            fields[number] = content[start:position]
+    except IndexError:
+        position = end + 1
+    if position > end:
+        raise ProtocolError("an ACSE APDU ends early")
     return fields
 
 
 def _inner(content: bytes, tag: int) -> bytes:
-    elements = list(_elements(content))
-    if len(elements) != 1 or elements[0][0] != tag:
-        raise ProtocolError("a field of an ACSE APDU is not of its type")
-    return elements[0][1]
+    """Return the content of the one element that ``content`` holds. Raises ProtocolError for anything else."""
+    try:
+        if content[0] == tag:
+            length, start = read_length(content, 1)
+            if start + length == len(content):
+                return content[start:]
+    except IndexError:
+        pass
+    raise ProtocolError(f"an ACSE APDU or field is not one element with the tag {tag:02X}")
 
 
 def _required(fields: dict[int, bytes], tag: int) -> bytes:
@@ -314,29 +316,31 @@ def _integer(content: bytes) -> int:
 
 
 def _context(fields: dict[int, bytes]) -> Context:
-    name = _inner(_required(fields, 0xA1), _OID)
-    if len(name) == 7 and name[:6] == _CONTEXT_NAME and name[6] in Context._value2member_map_:
-        return Context(name[6])
-    raise ProtocolError("the application context is not one of COSEM", code="application-context-name-not-supported")
+    context = _CONTEXTS.get(_inner(_required(fields, 0xA1), _OID))
+    if context is None:
+        raise ProtocolError(
+            "the application context is not one of COSEM", code=Diagnostic.APPLICATION_CONTEXT_NAME_NOT_SUPPORTED.code
+        )
+    return context
 
 
 def _mechanism(fields: dict[int, bytes], tag: int) -> Mechanism:
     name = fields.get(tag)
     if name is None:
         return Mechanism.NONE
-    if len(name) == 7 and name[:6] == _MECHANISM_NAME and name[6] in Mechanism._value2member_map_:
-        return Mechanism(name[6])
-    raise ProtocolError(
-        "the authentication mechanism is not one of COSEM", code="authentication-mechanism-name-not-recognised"
-    )
+    mechanism = _MECHANISMS.get(name)
+    if mechanism is None:
+        raise ProtocolError(
+            "the authentication mechanism is not one of COSEM",
+            code=Diagnostic.AUTHENTICATION_MECHANISM_NAME_NOT_RECOGNISED.code,
+        )
+    return mechanism
 
 
 def _diagnostic(content: bytes) -> Diagnostic:
-    elements = list(_elements(content))
-    if len(elements) != 1 or elements[0][0] not in (0xA1, 0xA2):
-        raise ProtocolError("a field of an ACSE APDU is not of its type")
-    number = _integer(_inner(elements[0][1], _INTEGER))
-    if elements[0][0] == 0xA2:
-        known = {0: Diagnostic.PROVIDER_NULL, 2: Diagnostic.NO_COMMON_ACSE_VERSION}
-        return known.get(number, Diagnostic.PROVIDER_NO_REASON_GIVEN)
-    return Diagnostic(number) if 0 <= number <= Diagnostic.AUTHENTICATION_REQUIRED else Diagnostic.NO_REASON_GIVEN
+    by_provider = content[:1] == b"\xa2"
+    number = _integer(_inner(_inner(content, 0xA2 if by_provider else 0xA1), _INTEGER))
+    unknown = Diagnostic.PROVIDER_NO_REASON_GIVEN if by_provider else Diagnostic.NO_REASON_GIVEN
+    if not 0 <= number < _PROVIDER:
+        return unknown
+    return _DIAGNOSTICS.get(number + _PROVIDER * by_provider, unknown)

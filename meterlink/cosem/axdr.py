@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from itertools import chain, cycle, repeat
 from typing import Any, Final
 
 from meterlink.cosem.compact import read_compact_array, write_compact_array
@@ -105,13 +106,15 @@ def _read_array(buffer: bytes, position: int, count: int, depth: int) -> tuple[D
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """How a structure of simple types lies in memory: constant octets (tags, lengths) and values in turn."""
+    """How a structure of simple types lies in memory.
+
+    ``layout`` unpacks the values and skips the tags and lengths, which ``fixed`` holds with their offsets; null-data
+    have no value, so ``tags`` has an entry for every element and ``layout`` one for each that is not null.
+    """
 
     layout: struct.Struct
-    constants: tuple[bytes, ...]
+    fixed: tuple[tuple[int, bytes], ...]
     tags: tuple[Tag, ...]
-    nulls: tuple[int, ...]
-    """Where in the structure null-data stand, which have no value of their own."""
 
 
 def _shape_of(row: Data) -> _Shape | None:
@@ -132,40 +135,43 @@ def _shape_of(row: Data) -> _Shape | None:
 
 @lru_cache(maxsize=64)
 def _build_shape(fields: tuple[tuple[Tag, int], ...]) -> _Shape | None:
-    form, constants, tags, nulls = [], [], [], []
-    constant = bytes((Tag.STRUCTURE, len(fields)))
-    for index, (tag, length) in enumerate(fields):
-        constant += bytes((tag,))
-        if tag is Tag.NULL_DATA:
-            nulls.append(index)
-            continue
-        if tag is Tag.OCTET_STRING:
-            constant += bytes((length,))
-        form.append(f"{len(constant)}s{f'{length}s' if tag is Tag.OCTET_STRING else FIXED_FORMATS[tag]}")
-        constants.append(constant)
-        tags.append(tag)
-        constant = b""
-    if not tags:
+    form = ">2x"
+    fixed = bytearray((Tag.STRUCTURE, len(fields)))
+    offsets = [0, 1]
+    offset = 2
+    for tag, length in fields:
+        is_string = tag is Tag.OCTET_STRING
+        constant = bytes((tag, length)) if is_string else bytes((tag,))
+        offsets += range(offset, offset + len(constant))
+        fixed += constant
+        value = "" if tag is Tag.NULL_DATA else f"{length}s" if is_string else FIXED_FORMATS[tag]
+        form += f"{len(constant)}x{value}"
+        offset += len(constant) + struct.calcsize(">" + value)
+    tags = tuple(tag for tag, _ in fields)
+    if all(tag is Tag.NULL_DATA for tag in tags):
         return None
-    constants.append(constant)
-    return _Shape(struct.Struct(f">{''.join(form)}{len(constant)}s"), tuple(constants), tuple(tags), tuple(nulls))
+    places = zip(offsets, fixed, strict=True)
+    return _Shape(struct.Struct(form), tuple((place, bytes((octet,))) for place, octet in places), tags)
 
 
 def _read_rows(buffer: bytes, position: int, most: int, shape: _Shape, items: list[Data]) -> int:
     """Append up to ``most`` rows of ``shape`` to ``items``; return the position behind the last one."""
     size = shape.layout.size
     rows = min(most, (len(buffer) - position) // size)
-    constants, tags, nulls = shape.constants, shape.tags, shape.nulls
-    window = memoryview(buffer)[position : position + rows * size]
-    before = len(items)
-    for fields in shape.layout.iter_unpack(window):
-        if fields[::2] != constants:
-            break
-        values: list[Any] = list(map(_make, zip(tags, fields[1::2], strict=False)))
-        for index in nulls:
-            values.insert(index, NULL)
-        items.append(_make((Tag.STRUCTURE, tuple(values))))
-    return position + size * (len(items) - before)
+    for offset, octet in shape.fixed:
+        # Every size-th octet is the same one as long as the rows are of this shape.
+        column = buffer[position + offset : position + rows * size : size]
+        rows -= len(column.lstrip(octet))
+        if not rows:
+            return position
+    end = position + rows * size
+    nulls = repeat(NULL)
+    unpacked = chain.from_iterable(shape.layout.iter_unpack(memoryview(buffer)[position:end]))
+    # No bytecode runs per row from here on: one iterator gives all values, and zip deals them out to the columns.
+    values: Any = map(_make, zip(cycle(tag for tag in shape.tags if tag is not Tag.NULL_DATA), unpacked))
+    columns = [nulls if tag is Tag.NULL_DATA else values for tag in shape.tags]
+    items.extend(map(_make, zip(repeat(Tag.STRUCTURE), zip(*columns, strict=False))))
+    return end
 
 
 def _write(out: bytearray, data: Data, depth: int) -> None:

@@ -26,7 +26,12 @@ class Reader:
 
     def u8(self) -> int:
         """Return one octet."""
-        return self.octets(1)[0]
+        try:
+            octet = self._buffer[self._position]
+        except IndexError:
+            raise ProtocolError("the message ends early") from None
+        self._position += 1
+        return octet
 
     def i8(self) -> int:
         """Return one octet, signed."""

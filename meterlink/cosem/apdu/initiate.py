@@ -16,6 +16,8 @@ DLMS_VERSION: Final = 6
 _CONFORMANCE: Final = bytes((0x5F, 0x1F, 0x04, 0x00))
 """Application tag 31 in BER, length, and the number of unused bits."""
 
+_KNOWN: Final = int(KNOWN)
+
 VAA_NAME_LN: Final = 0x0007
 """The dummy short name of an association with logical names."""
 
@@ -34,7 +36,7 @@ def _read_conformance(reader: Reader) -> Conformance:
     if size != 4:
         raise ProtocolError("the conformance block has a wrong length")
     reader.u8()
-    return Conformance(int.from_bytes(reader.octets(3), "big")) & KNOWN
+    return Conformance(int.from_bytes(reader.octets(3), "big") & _KNOWN)
 
 
 @dataclass(frozen=True, slots=True)

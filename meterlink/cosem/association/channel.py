@@ -138,7 +138,7 @@ class Channel:
         session = self._session
         if session is None:
             if is_ciphered(data):
-                raise SecurityError("a protected message came and no keys are in force", code="key-missing")
+                raise SecurityError("a protected message came and no keys are in force", code="no-key")
             return data
         least = session.least or session.control
         if not (least.authenticated or least.encrypted or is_ciphered(data)):
