@@ -2,7 +2,8 @@
 
 An attempt that comes too early is refused unseen, without any cryptography, so that even a small meter can bear any
 number of them. Who waits is told apart by port, client SAP and the system title that the client claims: a stranger who
-tries in vain does not keep the technician beside him waiting.
+tries in vain does not keep the technician beside him waiting. One who claims the technician's title can, on the same
+port, for a minute at a time; there is no telling them apart before the cryptography that is to be spared.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from certs import profile
 from certs.domain import make_domain
 from certs.errors import CertsError
 from certs.levels import Level
+from hil.faults.certificates import untrusted_certificate
 from hil.meter.clients import CERTIFICATE_CLIENTS
 from hil.meter.device import MeterOptions
 from hil.meter.plant import Conditions, SteadyPlant
@@ -50,7 +51,8 @@ class World:
     def __init__(self, suite=1, name="Test domain"):
         made = make_domain(name, "ca@example.org", START, suite=suite)
         self.suite = suite
-        self.domain, self.root_key, self.issuing_key = made.domain, made.root_key, made.issuing_key
+        self.made = made
+        self.domain, self.issuing_key = made.domain, made.issuing_key
 
     def key(self):
         return ec.generate_private_key(profile.SUITE_CURVES[self.suite].curve)
@@ -71,6 +73,14 @@ class World:
         """Return the configuration of a client with a certificate of its own."""
         key = self.key()
         return self.config(title, self.certificate(key, level, title, **options), key)
+
+    def impostor(self, fault, level):
+        """Return the configuration of a client whose certificate has one fault."""
+        key = self.key()
+        certificate = untrusted_certificate(
+            fault, self.domain, self.issuing_key, key.public_key(), START, system_title=CLIENT_TITLE, policy=level
+        )
+        return self.config(CLIENT_TITLE, certificate, key)
 
     def config(self, title, certificate, key, **changes):
         config = AssociationConfig(

@@ -7,13 +7,13 @@ import tracemalloc
 from dataclasses import replace
 
 import pytest
-from hil_hands import ENERGY, METER_TITLE, PROPERTY_NUMBER, SAP_OF, SERIAL, World, der
+from hil_hands import ENERGY, METER_TITLE, PROPERTY_NUMBER, SAP_OF, SERIAL, START, World
 
-from certs.levels import METER_POLICY, Level
+from certs.levels import Level
 from hil.faults import hostile
+from hil.faults.certificates import Untrusted, untrusted_meter
 from hil.faults.impairments import Double, FlipBit, Lose, Replace, Truncate, nth
 from hil.faults.messages import FaultyMessages
-from hil.trust import MeterIdentity
 from hil.wire import WireTransport
 from meterlink.cosem.acse import Aare
 from meterlink.cosem.association import ClientAssociation
@@ -78,23 +78,17 @@ AARE, PASS_4, AGREED, FIRST = range(4)
 """What the meter answers, in order: association, its proof, its ephemeral keys, the first response."""
 
 
-@pytest.mark.parametrize("kind", ["other domain", "a technician's", "another meter's"])
+@pytest.mark.parametrize("fault", Untrusted)
 @pytest.mark.parametrize("framing", ["hdlc", "wrapper"])
-async def test_row_36_a_session_leaves_a_meter_it_does_not_trust(world, meter, kind, framing):
-    key = world.key()
-    certificate = {
-        "other domain": lambda: World().certificate(key, METER_POLICY, METER_TITLE),
-        "a technician's": lambda: world.certificate(key, Level.SERVICE, METER_TITLE),
-        "another meter's": lambda: world.certificate(key, METER_POLICY, bytes(8)),
-    }[kind]()
-    meter.replace_identity(MeterIdentity(METER_TITLE, certificate, key, world.domain))
+async def test_row_36_a_session_leaves_a_meter_it_does_not_trust(world, meter, fault, framing):
+    meter.replace_identity(untrusted_meter(fault, world.made, START, METER_TITLE))
     wire = []
-    with pytest.raises(MeterNotTrusted) as caught:
+    with pytest.raises((MeterNotTrusted, SecurityError)) as caught:
         await session_with(meter, world.person(Level.SERVICE), wire=wire, framing=framing).open()
-    assert (caught.value.code, caught.value.exit_code) == ("meter-not-trusted", 4)
+    assert caught.value.code == ("authentication-failed" if fault is Untrusted.OTHER_KEY else "meter-not-trusted")
     sent = b"".join(entry.data for entry in wire if entry.event == "sent")
-    assert b"\xc3\x01" not in sent  # no ACTION: not even the proof of the client
-    assert der(certificate) in b"".join(entry.data for entry in wire if entry.event == "received") or framing == "hdlc"
+    proofs = 1 if fault is Untrusted.OTHER_KEY else 0
+    assert sent.count(b"\xc3\x01") == proofs  # no ACTION but the client's proof, and that only to a right certificate
 
 
 async def test_row_37_a_recorded_proof_of_the_meter_is_refused(world, meter):

@@ -24,9 +24,9 @@ from hil_hands import (
     log,
 )
 
-from certs.levels import METER_POLICY, Level, Permission
+from certs.levels import Level, Permission
+from hil.faults.certificates import Untrusted, untrusted_meter
 from hil.meter.eventlog import EventCode
-from hil.trust import MeterIdentity
 from meterlink.cosem.acse import Aare, Aarq, Context
 from meterlink.cosem.association import AssociationConfig
 from meterlink.cosem.data import date_time_octets, u16, visible_string
@@ -152,27 +152,34 @@ def test_row_35_no_certificate_at_all_is_refused(world, meter):
     assert isinstance(refused(Hands(meter, config, Level.SERVICE).associate), AssociationRefused)
 
 
-@pytest.mark.parametrize("kind", ["other domain", "a technician's", "expired", "another meter's", "none"])
-def test_row_36_a_meter_that_is_not_trusted_gets_no_command(world, kind):
-    key = world.key()
-    certificate = {
-        "other domain": lambda: World(name="Test domain").certificate(key, METER_POLICY, METER_TITLE),
-        "a technician's": lambda: world.certificate(key, Level.SERVICE, METER_TITLE),
-        "expired": lambda: world.certificate(key, METER_POLICY, METER_TITLE, lifetime=dt.timedelta(hours=1)),
-        "another meter's": lambda: world.certificate(key, METER_POLICY, OTHER_TITLE),
-        "none": lambda: world.certificate(key, METER_POLICY, METER_TITLE),
-    }[kind]()
-    meter = world.meter()
-    meter.replace_identity(MeterIdentity(METER_TITLE, certificate, key, world.domain))
-    later = START + dt.timedelta(hours=2 if kind == "expired" else 0)
-    judge = lambda title, certificate: world.judge(title, certificate, later)  # noqa: E731
-    hands = Hands(meter, replace(world.person(Level.SERVICE), verify_peer=judge), Level.SERVICE)
-    if kind == "none":
+@pytest.mark.parametrize("level", [Level.CONSUMER, Level.COMMISSIONING])
+@pytest.mark.parametrize("fault", Untrusted)
+def test_row_35_a_certificate_with_any_fault_is_refused(world, meter, fault, level):
+    if (fault, level) == (Untrusted.CONSUMER_CA, Level.CONSUMER):
+        return  # no fault: this CA is there for consumers
+    hands = Hands(meter, world.impostor(fault, level), level)
+    assert isinstance(refused(hands.associate), AssociationRefused)
+    assert log(meter, EventCode.ASSOCIATION_REFUSED) == 1
+    assert log(meter, EventCode.AUTHENTICATED) == 0
+
+
+def test_a_consumer_under_the_consumer_ca_reads(world, meter):
+    hands = Hands(meter, world.impostor(Untrusted.CONSUMER_CA, Level.CONSUMER), Level.CONSUMER).connect()
+    assert hands.get(SERIAL).value == "00004711"
+
+
+@pytest.mark.parametrize("fault", [*Untrusted, None])
+def test_row_36_a_meter_that_is_not_trusted_gets_no_command(world, meter, fault):
+    if fault is not None:
+        meter.replace_identity(untrusted_meter(fault, world.made, START, METER_TITLE))
+    hands = Hands(meter, world.person(Level.SERVICE), Level.SERVICE)
+    if fault is None:  # no certificate at all
         hands.alter_answer = lambda apdu: replace(Aare.from_bytes(apdu), certificate=None).to_bytes()
     error = refused(hands.associate)
-    assert isinstance(error, MeterNotTrusted)
-    assert error.code == "meter-not-trusted"
-    assert len(hands.sent) == 1  # the association request, and nothing after it
+    assert isinstance(error, MeterNotTrusted | SecurityError)
+    assert error.code == ("authentication-failed" if fault is Untrusted.OTHER_KEY else "meter-not-trusted")
+    # The association request, and where the certificate is right and its key is not, the proof; never a command.
+    assert len(hands.sent) == (2 if fault is Untrusted.OTHER_KEY else 1)
     assert not hands.client.is_associated
 
 

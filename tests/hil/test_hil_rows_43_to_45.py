@@ -22,8 +22,11 @@ from hil.faults.splitters import HdlcFrames, Octets
 from hil.meter.eventlog import EventCode
 from meterlink.cosem.acse import Aare, AssociationResult
 from meterlink.cosem.data import visible_string
+from meterlink.cosem.names import Attribute
 from meterlink.errors import LinkLost, MeterlinkError
+from meterlink.values import Obis
 
+SECURITY_LOG = Attribute(7, Obis.parse("0-0:99.98.1"), 2)
 NEW = visible_string("99")
 
 
@@ -47,7 +50,11 @@ def test_row_43_ten_thousand_wrong_associations_slow_the_attacker_and_nobody_els
     looked_at = log(meter, EventCode.ASSOCIATION_REFUSED)
     assert 3 < looked_at < 12  # three at once, then after 1, 2, 4, ... 60 seconds
     assert log(meter, EventCode.ATTEMPTS_SLOWED) == 10_000 - looked_at
-    assert len(meter.meter.security_events.rows) < 10
+    rows = friend.get(SECURITY_LOG).as_items()
+    logged = {row.as_items()[1].value: row.as_items()[3].value for row in rows}
+    assert logged[EventCode.ASSOCIATION_REFUSED] == looked_at
+    assert logged[EventCode.ATTEMPTS_SLOWED] == 10_000 - looked_at
+    assert len(rows) < 10
     newcomer = Hands(meter, world.person(Level.SERVICE, bytes(7) + b"\1"), Level.SERVICE, now=wrong.now)
     assert newcomer.connect().get(SERIAL).value == "00004711"
 
