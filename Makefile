@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test check bench storm format clean setup setup-test
+.PHONY: demo test check bench storm fuzz coverage format clean setup setup-test
 
 demo: setup
 	$(BIN)/meterlink demo
@@ -24,6 +24,20 @@ bench: setup-test
 # Ten thousand broken connections on every transport; the test suite runs a small part of it.
 storm: setup-test
 	$(BIN)/python -m hil.transport_storm --rounds 10000
+
+# Coverage-guided fuzzing of every reader, FUZZ_SECONDS each.
+FUZZ_SECONDS ?= 60
+fuzz: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
+	for file in tests/fuzz/fuzz_*.py; do \
+		$(BIN)/python -m tests.fuzz.$$(basename $$file .py) $(FUZZ_SECONDS) || exit 1; \
+	done
+
+coverage: setup-test
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 format: setup
 	$(BIN)/ruff check --fix-only --quiet .
