@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
+from cryptography import x509
 
-from certs import backup, camera, importing, payload, requesting
+from certs import backup, camera, fetching, importing, payload, requesting
 from certs.cli import asking, output, views
 from certs.cli.output import UsageFault, emit, json_option
 from certs.entries import Entry
@@ -171,19 +172,21 @@ def join_command(file: str | None, text: str | None, yes: bool) -> None:
 
 
 @certs.command("revoked")
-@click.argument("file", metavar="CRLFILE")
+@click.argument("file", required=False, metavar="[CRLFILE]")
 @json_option
-def revoked_command(file: str) -> None:
-    """Take over a revocation list. If the active certificate is on it, Consumer becomes active."""
-    (item, *_) = _read_items((file,), None, None)
-    if not isinstance(item, CrlFound):
-        raise importing.wrong_kind(item, "a revocation list")
+def revoked_command(file: str | None) -> None:
+    """Take over a revocation list. If the active certificate is on it, Consumer becomes active.
+
+    Without CRLFILE the lists are fetched from the addresses that the joined domains give.
+    """
     store = asking.open_store()
     before = store.look().pointer
-    hit = store.add_crl(item.crl)
+    hit: list[Entry] = []
+    for crl in _revocation_lists(store, file):
+        hit = store.add_crl(crl)
     active = _active(store)
     lines = [f"Revoked: {views.line(entry)}" for entry in hit] or ["None of the certificates here is revoked."]
-    if before != active.id:
+    if any(entry.id == before for entry in hit):
         lines.append(f"The active certificate was revoked. Active now: {views.line(active)}")
     emit({"revoked": [entry.id for entry in hit], "active": active.id}, "\n".join(lines))
 
@@ -217,6 +220,20 @@ def restore_command(file: Path, plain_key: bool) -> None:
         {"certificates": done.certificates, "requests": done.requests, "domains": done.domains},
         f"Restored: {done.certificates} certificates, {done.requests} requests, {done.domains} domains",
     )
+
+
+def _revocation_lists(store: Store, file: str | None) -> list[x509.CertificateRevocationList]:
+    if file is None:
+        urls = [domain.crl_url for domain in store.domains() if domain.crl_url is not None]
+        if not urls:
+            hint = "Take over a file: certs revoked CRLFILE."
+            raise UsageFault("usage", "no domain here says where its revocation list is", hint)
+        return [fetching.fetch_crl(url) for url in urls]
+    items = _read_items((file,), None, None)
+    for item in items:
+        if not isinstance(item, CrlFound):
+            raise importing.wrong_kind(item, "a revocation list")
+    return [item.crl for item in items if isinstance(item, CrlFound)]
 
 
 def _ask_tag(store: Store, token_text: str) -> str:

@@ -22,6 +22,7 @@ from certs import clock, domain, importing, payload, profile, request, requestin
 from certs.cli.output import run
 from certs.cli.technician import certs as certs_group
 from certs.domain import NewDomain, TrustDomain
+from certs.entries import Entry
 from certs.levels import METER_POLICY, Level
 from certs.records import RequestRecord
 from certs.store import Store
@@ -126,6 +127,10 @@ class Device:
 
     def request(self, level: Level = Level.COMMISSIONING, tag: str = "Tablet 3", **claims: Any) -> RequestRecord:
         return requesting.create_request(self.joined(), self.authority.token(level, **claims), tag, plain=True)
+
+    def obtain_from(self, record: RequestRecord) -> Entry:
+        """Have a request answered and import the answer."""
+        return importing.import_certificate(self.store(), self.authority.issue(record), activate=True).entry
 
     def obtain(
         self, level: Level = Level.COMMISSIONING, tag: str = "Tablet 3", **claims: Any

@@ -96,7 +96,7 @@ def test_row_13_altered_certificate(device: Device) -> None:
     good = der(device.authority.issue(device.request()))
     store = device.store()
     with unchanged(device.home):
-        for bit in range(0, len(good) * 8, 7):
+        for bit in range(3, len(good) * 8, 29):
             altered = bytearray(good)
             altered[bit // 8] ^= 1 << bit % 8
             with pytest.raises(CertsError):
