@@ -32,7 +32,7 @@ from meterlink.framing.wrapper import WrapperLink
 from meterlink.session import Deadlines, Session
 from meterlink.transport.replay import record
 
-QUICK = Deadlines(link=0.4, answer=0.4, farewell=0.05)
+QUICK = Deadlines(link=0.25, answer=0.25, farewell=0.05)
 NEW = visible_string("99")
 
 
