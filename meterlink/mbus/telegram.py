@@ -90,6 +90,14 @@ class Telegram(NamedTuple):
         return status_words(self.status)
 
 
+class _Opening(NamedTuple):
+    """What is needed to open a telegram."""
+
+    key: bytes | None
+    protection: Protection | None
+    formats: FormatStore | None
+
+
 def decode_telegram(frame: LongFrame, *, key: bytes | None = None, formats: FormatStore | None = None) -> Telegram:
     """Decode the data of a frame.
 
@@ -103,78 +111,58 @@ def decode_telegram(frame: LongFrame, *, key: bytes | None = None, formats: Form
     protection: Protection | None = None
     if ci == CI_AUTHENTICATION:
         protection, ci, data = read_authentication_layer(data)
+    opening = _Opening(key, protection, formats)
     if ci == 0x72 and len(data) >= _LONG.size:
         identity, access, status, configuration = _long_header(data)
-        data = data[_LONG.size :]
-        if not configuration and protection is None:
+        telegram = Telegram(frame.address, ci, identity, access, status, configuration)
+        if not configuration and protection is None and formats is None:
             # The plain telegram of every wired meter: nothing further to ask.
-            return Telegram(frame.address, ci, identity, access, status, 0, read_records(data))
-        return _protected(frame, ci, identity, (access, status, configuration), data, key, protection, formats)
-    return _decode_other(frame, ci, data, key, protection, formats)
+            return telegram._replace(content=read_records(data[_LONG.size :]))
+        return _with_records(telegram, data[: _LONG.size], data[_LONG.size :], opening)
+    return _decode_other(frame, ci, data, opening)
 
 
-def _decode_other(
-    frame: LongFrame,
-    ci: int,
-    data: bytes,
-    key: bytes | None,
-    protection: Protection | None,
-    formats: FormatStore | None,
-) -> Telegram:
+def _decode_other(frame: LongFrame, ci: int, data: bytes, opening: _Opening) -> Telegram:
     if ci in CI_MODE_2:
         raise DataError(
             f"CI {ci:02X}: a telegram with the most significant octet first (mode 2) is not supported", code="mbus-ci"
         )
     if ci == CI_FIXED:
         return _fixed(frame, data)
-    identity: Identity | None = None
-    fields = (0, 0, 0)
+    telegram, header = Telegram(frame.address, ci), b""
     if ci in CI_LONG_HEADER:
         _need(data, _LONG.size, ci)
-        identity, *rest = _long_header(data)
-        fields = (rest[0], rest[1], rest[2])
-        data = data[_LONG.size :]
+        header, data = data[: _LONG.size], data[_LONG.size :]
+        identity, access, status, configuration = _long_header(header)
+        telegram = Telegram(frame.address, ci, identity, access, status, configuration)
     elif ci in CI_SHORT_HEADER or CI_COMPACT.get(ci) == "short":
         _need(data, _SHORT.size, ci)
-        fields = _SHORT.unpack_from(data)
-        data = data[_SHORT.size :]
+        access, status, configuration = _SHORT.unpack_from(data)
+        telegram, data = Telegram(frame.address, ci, None, access, status, configuration), data[_SHORT.size :]
     elif ci not in CI_NO_HEADER and ci not in CI_APPLICATION_ERROR and ci not in CI_COMPACT:
         raise DataError(f"CI {ci:02X} is not one of a meter's answer", code="mbus-ci")
     if ci in CI_APPLICATION_ERROR:
         code = data[0] if data else 0
-        words = APPLICATION_ERRORS.get(code, f"error 0x{code:02X}")
-        return Telegram(frame.address, ci, identity, fields[0], fields[1], fields[2], error=words)
-    return _protected(frame, ci, identity, fields, data, key, protection, formats)
+        return telegram._replace(error=APPLICATION_ERRORS.get(code, f"error 0x{code:02X}"))
+    return _with_records(telegram, header, data, opening)
 
 
-def _protected(
-    frame: LongFrame,
-    ci: int,
-    identity: Identity | None,
-    fields: tuple[int, int, int],
-    data: bytes,
-    key: bytes | None,
-    protection: Protection | None,
-    formats: FormatStore | None,
-) -> Telegram:
+def _with_records(telegram: Telegram, header: bytes, data: bytes, opening: _Opening) -> Telegram:
     """Open the encryption, if there is any, and read the records."""
-    access, status, configuration = fields
-    telegram = Telegram(frame.address, ci, identity, access, status, configuration)
-    mode = configuration >> 8 & 0x1F
-    if mode in ENCRYPTED_MODES:
-        if key is None:
-            note = f"the telegram is encrypted (security mode {mode}): its key is needed to read it"
-            return telegram._replace(notes=(note,), content=Records((), problem="encrypted", rest=data))
-        header = frame.data[-len(data) - _LONG.size : -len(data)] if identity is not None and data else b""
-        data = unprotect(mode, header, configuration, data, key, protection)
-    elif mode in OTHER_MODES:
-        note = f"security mode {mode} ({OTHER_MODES[mode]}) is not supported"
+    mode = telegram.configuration >> 8 & 0x1F
+    if mode in ENCRYPTED_MODES and opening.key is not None:
+        data = unprotect(mode, header, telegram.configuration, data, opening.key, opening.protection)
+    elif mode in ENCRYPTED_MODES or mode in OTHER_MODES:
+        note = f"the telegram is encrypted (security mode {mode}): its key is needed to read it"
+        if mode in OTHER_MODES:
+            note = f"security mode {mode} ({OTHER_MODES[mode]}) is not supported"
         return telegram._replace(notes=(note,), content=Records((), problem="encrypted", rest=data))
-    if ci in CI_COMPACT:
-        data = (formats or FormatStore()).expand(data)
+    compact = telegram.ci in CI_COMPACT
+    if compact:
+        data = (opening.formats or FormatStore()).expand(data)
     content = read_records(data)
-    if formats is not None and ci not in CI_COMPACT:
-        formats.learn(content.records)
+    if opening.formats is not None and not compact:
+        opening.formats.learn(content.records)
     notes = (_OLD_SIGNATURE,) if mode and mode not in ENCRYPTED_MODES else ()
     return telegram._replace(content=content, notes=notes)
 

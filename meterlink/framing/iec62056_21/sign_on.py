@@ -1,65 +1,40 @@
-"""The sign-on of IEC 62056-21: who is there, at which speed, and what for; then the readout or programming mode.
-
-Modes by the baud rate character of the identification (6.3.14): a digit is mode C (acknowledge, then change speed), A
-to F is mode B (change speed at once), anything else mode A (stay at 300 Bd); with ``\\2`` in front of the text, mode E
-(acknowledge, then HDLC). Mode D meters speak unasked at 2400 Bd: use :meth:`SignOn.listen`.
-
-Without I/O: bytes and the time go in, events come out. A change of speed is an event, because the driver must wait for
-the last byte to leave the line.
-"""
+"""One sign-on and what follows it, as a state table."""
 
 from __future__ import annotations
 
 import enum
 import re
-from dataclasses import dataclass
-from functools import reduce
-from operator import xor
 from types import MappingProxyType
 from typing import Final
 
 from meterlink.errors import LocalProtocolError, UsageError
+from meterlink.framing.iec62056_21.messages import (
+    ACK,
+    BAUD_MODE_C,
+    CHARACTER_TIME,
+    ETX,
+    MAX_MESSAGE,
+    NAK,
+    REACTION_TIME,
+    SIGN_ON_BAUD,
+    SOH,
+    STX,
+    Answered,
+    ChangeSpeed,
+    Event,
+    Failed,
+    HdlcReady,
+    Identified,
+    Mode,
+    ProgrammingReady,
+    ReadoutReceived,
+    Unnamed,
+    Want,
+    checked,
+    find_identification,
+)
 
-ACK: Final = 0x06
-NAK: Final = 0x15
-SOH: Final = 0x01
-STX: Final = 0x02
-ETX: Final = 0x03
-EOT: Final = 0x04
-
-SIGN_ON_BAUD: Final = 300
-MODE_D_BAUD: Final = 2400
-
-REACTION_TIME: Final = 1.5
-"""Longest time from a request to the first character of the answer, in seconds (6.3.2.6, t_r)."""
-CHARACTER_TIME: Final = 1.5
-"""Longest pause between two characters of a message, in seconds (t_a)."""
-MAX_MESSAGE: Final = 1 << 18
-"""Octets after which a readout that does not end is given up."""
-
-BAUD_MODE_C: Final = MappingProxyType({"0": 300, "1": 600, "2": 1200, "3": 2400, "4": 4800, "5": 9600, "6": 19200})
-BAUD_MODE_B: Final = MappingProxyType({"A": 600, "B": 1200, "C": 2400, "D": 4800, "E": 9600, "F": 19200})
-
-_IDENTIFICATION = re.compile(rb"/([A-Za-z]{3})([!-~])((?:\\[!-~])*)([^\r\n/!]{0,16})\r?\n")
 _BLANK_LINES = re.compile(rb"(?:\x00|/[?#][0-9A-Za-z ]*!\r\n)*\r?\n\r?\n")
-
-
-class Mode(enum.Enum):
-    """Protocol modes (6.3)."""
-
-    A = "A"
-    B = "B"
-    C = "C"
-    D = "D"
-    E = "E"
-
-
-class Want(enum.Enum):
-    """What the sign-on is for; the value is the mode control character of the acknowledgement."""
-
-    READOUT = "0"
-    PROGRAMMING = "1"
-    HDLC = "2"
 
 
 class State(enum.Enum):
@@ -73,87 +48,6 @@ class State(enum.Enum):
     COMMAND_SENT = "command sent"
     HDLC = "hdlc"
     DONE = "done"
-
-
-@dataclass(frozen=True, slots=True)
-class Identified:
-    """The meter's identification. ``baud`` is the speed it proposes."""
-
-    manufacturer: str
-    baud_character: str
-    text: str
-    mode: Mode
-    baud: int
-
-
-@dataclass(frozen=True, slots=True)
-class Unnamed:
-    """The meter sends blank lines in place of an identification. Its data follow, at a speed that only its family's
-    profile can tell."""
-
-
-@dataclass(frozen=True, slots=True)
-class ChangeSpeed:
-    """The line must change to ``baud`` once everything sent so far has left it."""
-
-    baud: int
-
-
-@dataclass(frozen=True, slots=True)
-class ReadoutReceived:
-    """The whole readout as it came, identification line and block check included. ``valid`` is the block check's word;
-    None where the meter sends none."""
-
-    data: bytes
-    valid: bool | None
-
-
-@dataclass(frozen=True, slots=True)
-class ProgrammingReady:
-    """Programming mode is on; ``operand`` is what the meter asks to be used for the password."""
-
-    operand: str
-
-
-@dataclass(frozen=True, slots=True)
-class HdlcReady:
-    """The meter has agreed to mode E: HDLC frames follow."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """The answer to a command: ``data`` is its text, empty for a plain acknowledgement; ``refused`` for NAK or an
-    error message ``(ER..)``."""
-
-    data: str
-    refused: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """It came to nothing: ``reason`` is ``no-answer``, ``no-identification``, ``incomplete``, ``block-check``,
-    ``too-long`` or ``broken-off``. ``data`` is what did arrive."""
-
-    reason: str
-    data: bytes
-
-
-Event = Identified | Unnamed | ChangeSpeed | ReadoutReceived | ProgrammingReady | HdlcReady | Answered | Failed
-
-
-def checked(block: bytes) -> bytes:
-    """Return ``block`` with its block check character; the block begins after SOH or STX and ends with ETX."""
-    return block + bytes((reduce(xor, block, 0) & 0x7F,))
-
-
-def request_message(address: str = "", start: str = "?") -> bytes:
-    """Return the request ``/?address!``. ``start`` is ``?``, or another character that a meter understands there.
-
-    Raises UsageError for an address that is longer than 32 characters or has others than letters, digits and blanks.
-    """
-    if not re.fullmatch(r"[0-9A-Za-z ]{0,32}", address):
-        raise UsageError(f"{address!r} is no device address: up to 32 letters, digits and blanks", code="address")
-    return f"/{start}{address}!\r\n".encode("ascii")
 
 
 class SignOn:
@@ -186,7 +80,6 @@ class SignOn:
         self._echo = b""
         self._echo_heard = False
         self._deadline: float | None = None
-        self._identified: Identified | None = None
 
     @property
     def state(self) -> State:
@@ -279,13 +172,12 @@ class SignOn:
 
     def _identification_awaited(self, now: float) -> list[Event]:
         # The head may hear its own light: the request is no identification, however it is cut into pieces.
-        match = _IDENTIFICATION.search(self._message.replace(self._request, b"\x00" * len(self._request)))
-        if match is None:
+        found = find_identification(bytes(self._message.replace(self._request, b"\x00" * len(self._request))))
+        if found is None:
             return self._blank_lines_instead(now)
-        identified = _read_identification(match)
-        self._identified = identified
-        self._received = bytearray(self._message[match.start() : match.end()])
-        rest = bytes(self._message[match.end() :])
+        identified, start, end = found
+        self._received = self._message[start:end]
+        rest = bytes(self._message[end:])
         self._message = bytearray(rest)
         events: list[Event] = [identified]
         if identified.mode in (Mode.C, Mode.E):
@@ -397,16 +289,3 @@ _HANDLERS: Final = MappingProxyType(
     }
 )
 """What incoming bytes mean in each state that waits for some; the others take none."""
-
-
-def _read_identification(match: re.Match[bytes]) -> Identified:
-    manufacturer, character, sequences, text = (part.decode("ascii") for part in match.groups())
-    if "\\2" in sequences:
-        mode, baud = Mode.E, BAUD_MODE_C.get(character, SIGN_ON_BAUD)
-    elif character in BAUD_MODE_C:
-        mode, baud = Mode.C, BAUD_MODE_C[character]
-    elif character in BAUD_MODE_B:
-        mode, baud = Mode.B, BAUD_MODE_B[character]
-    else:
-        mode, baud = Mode.A, SIGN_ON_BAUD
-    return Identified(manufacturer, character, text.strip(), mode, baud)
