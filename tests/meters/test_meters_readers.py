@@ -28,6 +28,7 @@ from meterlink.meters.readers import read_capture, read_meter
 from meterlink.readout import block_check
 from meterlink.transport.base import LineSettings, SerialTransport
 from meterlink.transport.serial import SerialPortTransport
+from meterlink.transport.url import open_transport
 from meterlink.values import MeterReport, Reading
 
 SPEEDS = {getattr(termios, f"B{baud}"): baud for baud in (300, 600, 1200, 2400, 4800, 9600, 19200)}
@@ -53,12 +54,12 @@ class Meter:
 @asynccontextmanager
 async def on_a_line(
     make: Callable[[Meter], WireHandler], family: Profile
-) -> AsyncIterator[tuple[Meter, SerialPortTransport]]:
+) -> AsyncIterator[tuple[Meter, SerialTransport]]:
     meter = Meter()
-    assert family.line is not None
     async with PtyLine(lambda: make(meter)) as line:
         meter.port = line.port
-        async with SerialPortTransport(line.port, family.line.start) as transport:
+        async with open_transport(f"optical:{line.port}?profile={family.name}") as transport:
+            assert isinstance(transport, SerialTransport)
             yield meter, transport
 
 
