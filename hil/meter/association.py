@@ -132,8 +132,8 @@ class ClientSession:
                 reply.apdus.append(self._table.respond_set([self._set(*item) for item in items]))
             case ActionIndication(items=items):
                 reply.apdus.append(self._table.respond_action([self._act(*item) for item in items]))
-            case Refused():
-                self._refused()
+            case Refused(code=code):
+                self._refused(code)
             case Released():
                 self._model = None
             case Closed():
@@ -167,13 +167,14 @@ class ClientSession:
         if self._row.proof is not Proof.NONE:
             self._log(EventCode.AUTHENTICATED)
 
-    def _refused(self) -> None:
+    def _refused(self, code: str) -> None:
         """Log what the table refused. Before the client has proved itself it counts as a failed attempt."""
         if self._model is not None:
             self._log(EventCode.MESSAGE_REFUSED)
             return
         self._device.attempts.failed(self._claimant, self._now)
-        self._log(EventCode.ASSOCIATION_REFUSED)
+        wrong_proof = code == "authentication-failed"
+        self._log(EventCode.AUTHENTICATION_FAILED if wrong_proof else EventCode.ASSOCIATION_REFUSED)
 
     def _get(self, attribute: Attribute) -> Data | DataAccessResult:
         return self._ask(
@@ -184,6 +185,8 @@ class ClientSession:
 
     def _set(self, attribute: Attribute, value: Data) -> DataAccessResult:
         def write(model: ObjectModel) -> None:
+            if attribute.selection is not None:
+                raise Refusal(DataAccessResult.SCOPE_OF_ACCESS_VIOLATED)  # nothing of this meter is written in part
             model.find(attribute.class_id, attribute.instance).set(attribute.index, value, self._context)
 
         result = self._ask(write)

@@ -2,7 +2,7 @@
 
 It works as a real calculator does: in measuring cycles on a fixed grid, each taking volume from the flow sensor, both
 temperatures, and adding ``V x (flow - return) x k`` (EN 1434-1). Asking twice at one time gives the same values, and
-how often one asks changes nothing.
+how often one asks within a day changes nothing.
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ TEMPERATURE_FAULTS: Final = (
     | Fault.RETURN_SENSOR_SHORT
 )
 _LONG_FAULT_HOURS: Final = 8.0
+_CATCH_UP: Final = 86_400.0
+_COARSE: Final = 16
 _HOURLY_DAYS: Final = 45
 """How far back the hourly memory of a T550 reaches."""
 
@@ -182,7 +184,15 @@ class Metrology:
         self.totals.missing_hours = 0.0
 
     def advance(self, now: float) -> None:
-        """Measure every cycle that is complete at ``now``."""
+        """Measure every cycle that is complete at ``now``.
+
+        What lies more than a day back is caught up in steps of many cycles: a meter that nobody asked for a month must
+        not keep the first who does waiting.
+        """
+        coarse = self._cycle * _COARSE
+        while self._measured_until + coarse <= now - _CATCH_UP:
+            self._measured_until += coarse
+            self._measure(self._measured_until, coarse)
         while self._measured_until + self._cycle <= now:
             self._measured_until += self._cycle
             self._measure(self._measured_until, self._cycle)

@@ -126,3 +126,14 @@ def test_a_clock_set_back_stores_no_hour_twice():
     clock.set(100.0 + 2 * 3600.0, START)
     meter.advance(100.0 + 2 * 3600.0 + 120.0)
     assert len(meter.hourly) == stored
+
+
+def test_a_week_without_a_question_is_caught_up_and_comes_to_the_same():
+    often, once = bench(HeatingPlant(), cycle=30.0), bench(HeatingPlant(), cycle=30.0)
+    for day in range(1, 8):
+        often.advance(100.0 + day * 86_400.0)
+    once.advance(100.0 + 7 * 86_400.0)
+    assert once.totals.volume == pytest.approx(often.totals.volume, rel=1e-3)
+    assert once.totals.energy == pytest.approx(often.totals.energy, rel=1e-3)
+    assert once.live == often.live
+    assert len(once.hourly) == len(often.hourly) == 7 * 24
