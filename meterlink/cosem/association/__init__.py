@@ -21,10 +21,12 @@ from meterlink.cosem.association.events import (
     ServerEvent,
     SetIndication,
 )
+from meterlink.cosem.association.general_protection import GeneralProtection
 from meterlink.cosem.association.server import ServerAssociation
 from meterlink.cosem.association.states import TRANSITIONS, Signal, State
 from meterlink.security.ciphered import Ciphering
 from meterlink.security.control import SecurityPolicy
+from meterlink.security.general_ciphering import KeyChoice
 from meterlink.security.hls import Mechanism
 
 __all__ = [
@@ -37,7 +39,9 @@ __all__ = [
     "ClientAssociation",
     "ClientEvent",
     "Closed",
+    "GeneralProtection",
     "GetIndication",
+    "KeyChoice",
     "KeysAgreed",
     "Mechanism",
     "Notification",

@@ -93,9 +93,7 @@ def _judge_title(aarq: Aarq, config: AssociationConfig) -> None:
             Diagnostic.CALLING_AP_TITLE_NOT_RECOGNIZED, "system-title", "the client gives no system title of 8 octets"
         )
     if title is not None and title == config.system_title:
-        raise Rejected(
-            Diagnostic.CALLING_AP_TITLE_NOT_RECOGNIZED, "reflected", "the client uses our own system title"
-        )
+        raise Rejected(Diagnostic.CALLING_AP_TITLE_NOT_RECOGNIZED, "reflected", "the client uses our own system title")
 
 
 def _judge_password(aarq: Aarq, config: AssociationConfig) -> None:

@@ -30,9 +30,7 @@ def key_agreement(security_setup: Obis) -> Method:
 
 def offers_to_data(offers: tuple[Offer, ...]) -> Data:
     """Return offers as they are sent."""
-    return cosem.array(
-        cosem.structure(cosem.enum_(offer.key_id), cosem.octet_string(offer.data)) for offer in offers
-    )
+    return cosem.array(cosem.structure(cosem.enum_(offer.key_id), cosem.octet_string(offer.data)) for offer in offers)
 
 
 def offers_from_data(data: Data) -> tuple[Offer, ...]:

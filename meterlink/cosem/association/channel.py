@@ -9,17 +9,24 @@ from __future__ import annotations
 
 from typing import Final
 
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+
 from meterlink.cosem.association.config import AssociationConfig
+from meterlink.cosem.association.general_protection import GeneralLayer, GeneralProtection
 from meterlink.errors import LocalProtocolError, ProtocolError, SecurityError
 from meterlink.framing.link import Role
 from meterlink.security.ciphered import Ciphering, Opened, is_ciphered, wrap
-from meterlink.security.control import SecurityControl
+from meterlink.security.control import SecurityControl, SecurityPolicy
 from meterlink.security.counters import ReceiveCounter, SendCounter
 from meterlink.security.keys import KeyRole, KeySet
 from meterlink.security.session import SecureSession, receive_counters
 
 _OVERHEAD: Final = 1 + 9 + 5 + 5 + 12
 """Octets that protection adds at most: tag, system title, length, security control and counter, authentication tag."""
+
+_GENERAL_OVERHEAD: Final = (1 + 9 + 9 + 9 + 2 + 5) + (4 + 3 + 96 + 96) + (1 + 9 + 9 + 9 + 2 + 5 + 3 + 96)
+"""Octets that general-ciphering and general-signing add to that: the header, an ephemeral key with its signature, and
+the header of the signature with it."""
 
 _MIRRORED: Final = {
     Ciphering.GLOBAL: (Ciphering.GLOBAL, Ciphering.GENERAL_GLOBAL),
@@ -37,6 +44,8 @@ class Channel:
         self._config = config
         self._role = role
         self._session: SecureSession | None = None
+        self._general: GeneralLayer | None = None
+        self._peer_key: EllipticCurvePublicKey | None = None
         self._count = config.send_counter or SendCounter()
         self.agreed = False
         """True once keys were agreed on in this association: from then on there is no way back to less."""
@@ -57,6 +66,11 @@ class Channel:
         return self._config.ciphering is not None and self._session is None
 
     @property
+    def is_general(self) -> bool:
+        """True when services are carried with general-ciphering or general-signing."""
+        return self._general is not None
+
+    @property
     def keys(self) -> KeySet | None:
         """The keys in force."""
         return None if self._session is None else self._session.keys
@@ -69,7 +83,9 @@ class Channel:
     @property
     def overhead(self) -> int:
         """Octets that protection adds to an APDU at most."""
-        return 0 if self._session is None else _OVERHEAD
+        if self._session is None:
+            return 0
+        return _OVERHEAD if self._general is None else _OVERHEAD + _GENERAL_OVERHEAD
 
     def seal_first(self, apdu: bytes) -> bytes:
         """Protect the client's InitiateRequest: the peer is not known yet, only our side of the keys is needed."""
@@ -85,12 +101,14 @@ class Channel:
             keys=keys,
         )
 
-    def start(self, peer_title: bytes | None) -> None:
-        """The peer is known: put the shared keys in force, where there are any and the context has ciphering.
+    def start(self, peer_title: bytes | None, peer_key: EllipticCurvePublicKey | None) -> None:
+        """Put the shared keys in force, where there are any and the context has ciphering: the peer is known, with its
+        signing key where it has one.
 
         InitiateRequest and InitiateResponse are always protected with the global key.
         """
         config = self._config
+        self._peer_key = peer_key
         if config.ciphering is None or config.keys is None:
             return
         received = config.receive_counters or receive_counters()
@@ -115,6 +133,7 @@ class Channel:
             ciphering = Ciphering.GLOBAL
         self._session.ciphering = ciphering
         self._session.control = self._sent()
+        self._general = self._make_general(self._session)
 
     def install(self, keys: KeySet, peer_title: bytes) -> None:
         """Put agreed keys in force: everything authenticated and encrypted, counters from 0."""
@@ -125,10 +144,13 @@ class Channel:
         wanted = self._config.ciphering
         general = wanted in (Ciphering.GENERAL_GLOBAL, Ciphering.GENERAL_DEDICATED)
         self._session.ciphering = Ciphering.GENERAL_GLOBAL if general else Ciphering.GLOBAL
+        self._general = self._make_general(self._session)
 
     def seal(self, apdu: bytes) -> bytes:
         """Return ``apdu`` as it goes out. Raises SecurityError when the counter is used up."""
         session = self._session
+        if self._general is not None:
+            return self._general.seal(apdu)
         if session is None or not (session.control.authenticated or session.control.encrypted):
             return apdu
         return session.protect(apdu)
@@ -141,9 +163,11 @@ class Channel:
                 raise SecurityError("a protected message came and no keys are in force", code="no-key")
             return data
         least = session.least or session.control
-        if not (least.authenticated or least.encrypted or is_ciphered(data)):
-            return data
         try:
+            if self._general is not None:
+                return self._general.open(data, least)
+            if not (least.authenticated or least.encrypted or is_ciphered(data)):
+                return data
             opened = session.open(data)
         except SecurityError:
             raise
@@ -170,6 +194,22 @@ class Channel:
             raise LocalProtocolError("there is no system title to protect messages with")
         return SecureSession(
             keys, title, peer_title, control=self._sent(), least=self._least(), send=send, receive=receive
+        )
+
+    def _make_general(self, session: SecureSession) -> GeneralLayer | None:
+        """Return the layer for general-ciphering and general-signing, None where neither is wanted."""
+        config = self._config
+        requests = SecurityPolicy.SIGNED_REQUEST in config.policy
+        responses = SecurityPolicy.SIGNED_RESPONSE in config.policy
+        if config.general is None and not (requests or responses):
+            return None
+        return GeneralLayer(
+            config.general or GeneralProtection(),
+            self._role,
+            session,
+            signing_key=config.signer,
+            peer_signing_key=self._peer_key,
+            signed=(requests, responses) if self._role is Role.CLIENT else (responses, requests),
         )
 
     def _sent(self) -> SecurityControl:

@@ -37,9 +37,15 @@ from meterlink.cosem.data import Data, octet_string
 from meterlink.cosem.general import GeneralTransfer
 from meterlink.cosem.names import Attribute, Method
 from meterlink.cosem.results import refusal
-from meterlink.errors import AssociationRefused, LocalProtocolError, MeterRefused, ProtocolError, SecurityError
+from meterlink.errors import (
+    AssociationRefused,
+    LocalProtocolError,
+    MeterNotTrusted,
+    MeterRefused,
+    ProtocolError,
+    SecurityError,
+)
 from meterlink.framing.link import Role
-from meterlink.security.ciphered import is_ciphered
 from meterlink.security.hls import Exchange as HlsExchange
 from meterlink.security.hls import Mechanism
 from meterlink.security.key_agreement import EphemeralAgreement, key_set_from
@@ -252,7 +258,7 @@ class ClientAssociation:
         self._server_certificate = aare.certificate
         if config.mechanism is Mechanism.ECDSA and config.verify_peer is not None:
             self._peer_key = config.verify_peer(aare.system_title or b"", aare.certificate or b"")
-        self._channel.start(aare.system_title)
+        self._channel.start(aare.system_title, self._peer_key)
         self._negotiated(self._channel.open(aare.user_information))
         self._channel.use_service_keys(self._dedicated_key)
         if not config.mechanism.is_high:
@@ -311,15 +317,20 @@ class ClientAssociation:
             raise _association_refused("authentication-failure")
         if self._proof is None or self._hls is None or not isinstance(message.response.data, Data):
             raise SecurityError("the meter does not prove who it is", code="authentication-failed")
-        self._proof.check(self._hls, message.response.data.as_bytes())
+        try:
+            self._proof.check(self._hls, message.response.data.as_bytes())
+        except SecurityError as error:
+            if self._config.mechanism is not Mechanism.ECDSA:
+                raise
+            raise MeterNotTrusted(
+                "the meter does not hold the key of its certificate", code=error.code, hint="Do not use this meter."
+            ) from None
         self._machine.step(Signal.PROOF_ACCEPT)
         self._proof = self._hls = None
         return [self._associated()]
 
     def _associated(self) -> Associated:
-        return Associated(
-            self._config.mechanism, self._server_title, self._server_certificate, self._conformance
-        )
+        return Associated(self._config.mechanism, self._server_title, self._server_certificate, self._conformance)
 
     # in force
 
@@ -397,7 +408,8 @@ class ClientAssociation:
     def _rlre(self, rlre: Rlre) -> list[ClientEvent]:
         if self.state is not State.RELEASING:
             raise ProtocolError("an RLRE came that nothing asked for")
-        if self._channel.agreed or (self._channel.is_protected and is_ciphered(rlre.user_information)):
+        plain = rlre.user_information[:1] in (b"", bytes((InitiateResponse.TAG,)))
+        if self._channel.agreed or (self._channel.is_protected and not plain):
             self._channel.open(rlre.user_information)
         self._machine.step(Signal.RLRE)
         self._reset()

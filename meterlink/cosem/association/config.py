@@ -10,6 +10,7 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
 
 from meterlink.cosem.acse import Context
+from meterlink.cosem.association.general_protection import GeneralProtection
 from meterlink.cosem.conformance import SUPPORTED, Conformance
 from meterlink.errors import UsageError
 from meterlink.security.ciphered import Ciphering
@@ -47,7 +48,8 @@ class AssociationConfig:
     context without ciphering. ``keys`` were shared before; without them, and with ciphering, they come by key agreement
     after mechanism ECDSA, and until then nothing but the agreement is sent or served. ``policy`` is what is sent and
     the least that is accepted. ``secret`` is the password or the secret of mechanisms MD5, SHA1 and SHA256.
-    ``certificate`` is our own (DER), ``signer`` its key, ``verify_peer`` judges the peer's.
+    ``certificate`` is our own (DER), ``signer`` its key, ``verify_peer`` judges the peer's. ``general`` carries
+    services with general-ciphering; where the policy asks for signatures they go with general-signing.
 
     ``send_counter`` and ``receive_counters`` (one for each KeyRole) outlive the association where the keys do.
     ``max_pdu`` is the largest APDU
@@ -68,6 +70,7 @@ class AssociationConfig:
     send_counter: SendCounter | None = field(default=None, repr=False)
     receive_counters: tuple[ReceiveCounter, ...] | None = field(default=None, repr=False)
     verify_peer: PeerCheck | None = field(default=None, repr=False)
+    general: GeneralProtection | None = None
     security_setup: Obis = SECURITY_SETUP
     conformance: Conformance = SUPPORTED
     max_pdu: int = 0xFFFF
@@ -86,6 +89,8 @@ class AssociationConfig:
             (self._is_ecdsa and self.verify_peer is None, "mechanism ECDSA needs a judge of the peer"),
             (bool(self.keys) and not self._keys_fit, "the keys do not have the length of the security suite"),
             (self.ciphering is not None and not self.keys and not self._is_ecdsa, "ciphering needs keys"),
+            (self._signs and not self._is_ecdsa, "signatures need mechanism ECDSA"),
+            (self.ciphering is None and (self._signs or self.general is not None), "a policy needs ciphering"),
             (not 0 <= self.max_pdu <= 0xFFFF, "max_pdu is 0..65535"),
         ):
             if wrong:
@@ -99,6 +104,10 @@ class AssociationConfig:
     @property
     def _is_ecdsa(self) -> bool:
         return self.mechanism is Mechanism.ECDSA
+
+    @property
+    def _signs(self) -> bool:
+        return bool(self.policy & (SecurityPolicy.SIGNED_REQUEST | SecurityPolicy.SIGNED_RESPONSE))
 
     @property
     def _needs_title(self) -> bool:

@@ -276,8 +276,7 @@ class ActionExchange:
     def _finish(self, responses: tuple[ActionResponse, ...]) -> None:
         _check_count(responses, self.count)
         self.results = tuple(
-            _outcome(response, f"ACTION on {method}")
-            for method, response in zip(self._methods, responses, strict=True)
+            _outcome(response, f"ACTION on {method}") for method, response in zip(self._methods, responses, strict=True)
         )
 
 

@@ -13,6 +13,7 @@ from meterlink.cosem.apdu import (
     DataNotification,
     EventNotification,
     ExceptionResponse,
+    InitiateRequest,
     InitiateResponse,
     action,
     get,
@@ -34,7 +35,6 @@ from meterlink.cosem.general import GeneralTransfer
 from meterlink.cosem.results import ActionResponse, ActionResult, DataAccessResult
 from meterlink.errors import LocalProtocolError, ProtocolError, SecurityError
 from meterlink.framing.link import Role
-from meterlink.security.ciphered import is_ciphered
 from meterlink.security.hls import Exchange as HlsExchange
 from meterlink.security.key_agreement import EphemeralAgreement, key_set_from
 
@@ -145,6 +145,8 @@ class ServerAssociation:
         """Return a notification as it goes out. Raises LocalProtocolError where none may be sent."""
         if self._channel.needs_keys:
             raise LocalProtocolError("nothing is sent before keys are agreed on")
+        if self._channel.is_general:
+            raise LocalProtocolError("general-ciphering and general-signing carry answers, no notifications")
         self._step(Signal.NOTIFICATION)
         return self._channel.seal(message.to_bytes())
 
@@ -224,7 +226,7 @@ class ServerAssociation:
         config = self._config
         self._peer_key = judge(aarq, config)
         self._peer_title, self._peer_certificate = aarq.system_title, aarq.certificate
-        self._channel.start(aarq.system_title)
+        self._channel.start(aarq.system_title, self._peer_key)
         try:
             plain = self._channel.open(aarq.user_information)
         except SecurityError as error:
@@ -288,8 +290,9 @@ class ServerAssociation:
     def _rlrq(self, rlrq: Rlrq) -> list[ServerEvent]:
         if not self._machine.allows(Signal.RLRQ):
             return self._not_allowed("an RLRQ came without an association")
-        protected = self._channel.is_protected and is_ciphered(rlrq.user_information)
-        if self._channel.agreed or protected:
+        plain = rlrq.user_information[:1] in (b"", bytes((InitiateRequest.TAG,)))
+        protected = self._channel.agreed or (self._channel.is_protected and not plain)
+        if protected:
             self._channel.open(rlrq.user_information)
         self._machine.step(Signal.RLRQ)
         information = self._channel.seal(self._initiate_response().to_bytes()) if protected else b""

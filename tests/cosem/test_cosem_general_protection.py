@@ -1,0 +1,222 @@
+"""Services in general-ciphering, with every choice of key, and signed ones; each end against a weaker other end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from cosem_pair import KEYS, Pair, certificate_configs, private_key, shared_configs
+
+from meterlink.cosem import apdu
+from meterlink.cosem import data as cosem
+from meterlink.cosem.apdu.get import GetRequestNormal
+from meterlink.cosem.association import (
+    FULL_PROTECTION,
+    AssociationConfig,
+    Ciphering,
+    GeneralProtection,
+    KeyChoice,
+    Mechanism,
+    Refused,
+    Released,
+    Response,
+    SecurityPolicy,
+    State,
+)
+from meterlink.cosem.names import Attribute
+from meterlink.errors import AssociationRefused, LocalProtocolError, SecurityError, UsageError
+from meterlink.security.counters import ReceiveCounter, SendCounter
+from meterlink.security.keys import KeySet
+from meterlink.security.session import receive_counters
+from meterlink.security.suites import Suite
+from meterlink.values import Obis
+
+VALUE = Attribute(1, Obis(0, 0, 96, 1, 0), 2)
+SIGNED = FULL_PROTECTION | SecurityPolicy.SIGNED_REQUEST | SecurityPolicy.SIGNED_RESPONSE
+MASTERED = {suite: KeySet(keys.unicast, keys.authentication, master=keys.unicast) for suite, keys in KEYS.items()}
+
+
+def _general(choice: KeyChoice | None, own: str, peer: str, suite: Suite, **changes: Any) -> GeneralProtection:
+    return GeneralProtection(
+        choice=choice,
+        agreement_key=private_key(f"{own} agreement", suite),
+        peer_agreement_key=private_key(f"{peer} agreement", suite).public_key(),
+        **changes,
+    )
+
+
+def _configs(
+    choice: KeyChoice | None, policy: SecurityPolicy = FULL_PROTECTION, suite: Suite = Suite.SUITE_1, **changes: Any
+) -> tuple[AssociationConfig, AssociationConfig]:
+    common: dict[str, Any] = {"ciphering": Ciphering.GLOBAL, "keys": MASTERED[suite], "policy": policy}
+    client, _ = certificate_configs(suite, general=_general(choice, "client", "server", suite, **changes), **common)
+    _, server = certificate_configs(suite, general=_general(choice, "server", "client", suite, **changes), **common)
+    return client, server
+
+
+def _works(pair: Pair) -> None:
+    (written,) = pair.run(pair.client.set((VALUE, cosem.u16(7))))
+    assert isinstance(written, Response)
+    assert written.value() == cosem.null()
+    (read,) = pair.run(pair.client.get(VALUE))
+    assert isinstance(read, Response)
+    assert read.value() == cosem.u16(7)
+
+
+@pytest.mark.parametrize("suite", [Suite.SUITE_1, Suite.SUITE_2])
+@pytest.mark.parametrize("policy", [FULL_PROTECTION, SIGNED])
+@pytest.mark.parametrize("choice", [None, *(choice for choice in KeyChoice if choice is not KeyChoice.BROADCAST)])
+def test_every_key_with_and_without_signatures(
+    choice: KeyChoice | None, policy: SecurityPolicy, suite: Suite
+) -> None:
+    pair = Pair(*_configs(choice, policy, suite))
+    pair.open()
+    _works(pair)
+    front = 0xDF if policy is SIGNED else 0xDD if choice else None
+    for message in pair.to_server[1:] + pair.to_client[1:]:
+        assert message[0] == front or (front is None and message[0] in (0xC8, 0xC9, 0xCB, 0xCC, 0xCD, 0xCF))
+    assert isinstance(pair.run(pair.client.release())[0], Released)
+
+
+@pytest.mark.parametrize("changes", [{"header_authenticated": False}, {"signed_length": True}])
+def test_both_readings_of_the_standard(changes: dict[str, bool]) -> None:
+    pair = Pair(*_configs(KeyChoice.UNICAST, SIGNED, **changes))
+    pair.open()
+    _works(pair)
+    client, _ = _configs(KeyChoice.UNICAST, SIGNED, **changes)
+    _, server = _configs(KeyChoice.UNICAST, SIGNED)
+    with pytest.raises((AssociationRefused, SecurityError)):
+        Pair(client, server).open()
+
+
+def test_signatures_with_agreed_keys() -> None:
+    pair = Pair(*certificate_configs(policy=SIGNED))
+    pair.open(agree=True)
+    _works(pair)
+    assert {message[0] for message in pair.to_server[3:] + pair.to_client[3:]} == {0xDF}
+    assert isinstance(pair.run(pair.client.release())[0], Released)
+
+
+def test_long_values_go_in_blocks_that_fit() -> None:
+    client, server = _configs(KeyChoice.ONE_PASS, SIGNED, Suite.SUITE_2)
+    value = cosem.octet_string(bytes(5000))
+    changes = {"max_pdu": 1500}
+    pair = Pair(*(_with(config, **changes) for config in (client, server)))
+    pair.open()
+    pair.run(pair.client.set((VALUE, value)))
+    (read,) = pair.run(pair.client.get(VALUE))
+    assert isinstance(read, Response)
+    assert read.value() == value
+    assert max(map(len, pair.to_server[1:] + pair.to_client[1:])) <= 1500
+
+
+def _with(config: Any, **changes: Any) -> Any:
+    return replace(config, **changes)
+
+
+@pytest.mark.parametrize(
+    ("client_choice", "server_choice"),
+    [
+        (KeyChoice.KNOWN, KeyChoice.WRAPPED),
+        (KeyChoice.UNICAST, KeyChoice.ONE_PASS),
+        (None, KeyChoice.UNICAST),
+        (KeyChoice.UNICAST, None),
+    ],
+)
+def test_another_key_or_form_than_configured_is_refused(
+    client_choice: KeyChoice | None, server_choice: KeyChoice | None
+) -> None:
+    client, _ = _configs(client_choice)
+    _, server = _configs(server_choice)
+    pair = Pair(client, server)
+    with pytest.raises((AssociationRefused, SecurityError)):
+        pair.open()
+    assert pair.server.state is State.CLOSED
+
+
+def test_a_message_without_its_signature_is_refused_on_both_sides() -> None:
+    unsigned, _ = _configs(KeyChoice.UNICAST)
+    _, server = _configs(KeyChoice.UNICAST, SIGNED)
+    pair = Pair(unsigned, server)
+    with pytest.raises((AssociationRefused, SecurityError)):
+        pair.open()
+    assert any(isinstance(event, Refused) and event.code == "downgrade" for event in pair.server_events)
+    client, _ = _configs(KeyChoice.UNICAST, FULL_PROTECTION | SecurityPolicy.SIGNED_RESPONSE)
+    _, unsigned = _configs(KeyChoice.UNICAST)
+    with pytest.raises(SecurityError) as caught:
+        Pair(client, unsigned).open()
+    assert caught.value.code == "downgrade"
+
+
+@pytest.mark.parametrize("choice", [KeyChoice.UNICAST, KeyChoice.WRAPPED, KeyChoice.ONE_PASS, KeyChoice.STATIC])
+@pytest.mark.parametrize("policy", [FULL_PROTECTION, SIGNED])
+def test_40_a_recorded_message_is_refused_in_its_own_and_in_a_later_association(
+    choice: KeyChoice, policy: SecurityPolicy
+) -> None:
+    seen, sent = ReceiveCounter(), SendCounter()
+    client, server = (
+        _with(config, send_counter=sent, receive_counters=receive_counters()) for config in _configs(choice, policy)
+    )
+    assert client.general is not None
+    assert server.general is not None
+    later = _with(client, general=_with(client.general, first_transaction=100))
+    kept = _with(server, general=_with(server.general, transactions=seen))
+    pair = Pair(client, kept)
+    pair.open()
+    _works(pair)
+    recorded = pair.to_server[-1]
+    served = len(pair.store.seen)
+    pair.serve(recorded)
+    assert pair.server.state is State.CLOSED
+    again = Pair(later, kept)
+    again.open()
+    again.serve(recorded)
+    assert again.server.state is State.CLOSED
+    assert len(pair.store.seen) == served
+    assert again.store.seen == []
+
+
+def test_40_a_changed_bit_is_refused() -> None:
+    configs = _configs(KeyChoice.UNICAST, SIGNED)
+    first = Pair(*configs)
+    first.open()
+    for at in range(0, len(first.client.get(VALUE)), 3):
+        pair = Pair(*configs)
+        pair.open()
+        changed = bytearray(pair.client.get(VALUE))
+        changed[at] ^= 1 << at % 8
+        pair.serve(bytes(changed))
+        assert pair.store.seen == [], at
+        assert pair.server.state is State.CLOSED, at
+
+
+def test_an_answer_to_another_question_is_refused() -> None:
+    pair = Pair(*_configs(KeyChoice.WRAPPED))
+    pair.open()
+    pair.run(pair.client.get(VALUE))
+    pair.client.get(VALUE)
+    with pytest.raises(SecurityError) as caught:
+        pair.client.receive(pair.to_client[-1])
+    assert caught.value.code == "transaction"
+
+
+def test_a_plain_request_is_refused() -> None:
+    pair = Pair(*_configs(KeyChoice.UNICAST))
+    pair.open()
+    assert pair.serve(GetRequestNormal(0xC1, VALUE).to_bytes()) == [bytes((0xD8, 1, 5))]
+    assert pair.store.seen == []
+
+
+def test_notifications_are_not_carried() -> None:
+    pair = Pair(*_configs(KeyChoice.UNICAST))
+    pair.open()
+    with pytest.raises(LocalProtocolError):
+        pair.server.notify(apdu.DataNotification(1, None, cosem.u8(1)))
+
+
+def test_parts_that_do_not_fit_together_are_refused() -> None:
+    with pytest.raises(UsageError):
+        shared_configs(Mechanism.LOW, Ciphering.GLOBAL, policy=SIGNED)
+    with pytest.raises(UsageError):
+        shared_configs(Mechanism.LOW, general=GeneralProtection(choice=KeyChoice.KNOWN))
