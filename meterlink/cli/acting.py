@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TypeVar
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
 
 import click
 
@@ -11,27 +16,70 @@ from certs.cli.asking import open_store, tell
 from certs.cli.output import interactive
 from certs.clock import now
 from meterlink.commands.command import Command, perform
-from meterlink.commands.connect import Target, certificate_session
+from meterlink.commands.connect import Target, meter_session
+from meterlink.commands.secrets import meter_secrets
+from meterlink.counter_file import FileCounterStore
 from meterlink.session import Session
+from meterlink.transport.replay import FileSink, Sink, record
 from meterlink.transport.url import Context, open_transport
 
+NOT_ENFORCED: Final = (
+    "this meter does not enforce certificates: whether the command is permitted was decided on this device alone"
+)
+"""What the user is told of a meter that knows no certificates."""
+
+_FILE: Final = click.Path(dir_okay=False, path_type=Path)
+_PRIVATE: Final = 0o600
+
 _R = TypeVar("_R")
+_Verb = TypeVar("_Verb", bound=Callable[..., Any])
 
 
-def act(target: Target, command: Command[_R]) -> _R:
+@dataclass(frozen=True, slots=True)
+class SessionOptions:
+    """Options of every verb that talks to a meter: the key file, and the file that takes what crosses the wire."""
+
+    keys: Path | None = None
+    trace: Path | None = None
+
+
+def session_options(verb: _Verb) -> _Verb:
+    """Give a click command the options ``--keys`` and ``--trace``, as parameters of these names."""
+    keys = click.option("--keys", type=_FILE, help="Key file for a meter without certificates, see docs/cosem.md.")
+    trace = click.option("--trace", type=_FILE, help="Write what crosses the wire into this file.")
+    return keys(trace(verb))
+
+
+def act(target: Target, command: Command[_R], options: SessionOptions | None = None) -> _R:
     """Run ``command`` on the meter at ``target`` with the active certificate.
 
     Raises what the gate or the session raises.
     """
+    options = options or SessionOptions()
+    secrets = meter_secrets(options.keys)
     store = open_store()
     tell(store.notices())
     credential = store.active()
     context = Context(ask_passkey=_ask_passkey if interactive() else None)
+    with _tracing(options.trace, str(target.url)) as sink:
 
-    def session() -> Session:
-        return certificate_session(target, open_transport(target.url, context), credential, now)
+        def session() -> Session:
+            transport = open_transport(target.url, context)
+            recorded = transport if sink is None else record(transport, sink)
+            return meter_session(target, recorded, credential, now, secrets, FileCounterStore())
 
-    return asyncio.run(perform(command, credential, session, now()))
+        return asyncio.run(perform(command, credential, session, now()))
+
+
+@contextlib.contextmanager
+def _tracing(path: Path | None, url: str) -> Iterator[Sink | None]:
+    """Open the trace file. It is for its owner alone: a password crosses the wire as it is."""
+    if path is None:
+        yield None
+        return
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _PRIVATE)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        yield FileSink(file, url, now())
 
 
 async def _ask_passkey(meter: str) -> int | None:

@@ -12,12 +12,15 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
 from certs.entries import Credential
 from certs.errors import CertsError
+from meterlink.commands.secrets import MeterSecrets
+from meterlink.commands.shared import MECHANISMS, PUBLIC_CLIENT, shared_config
 from meterlink.cosem.association import AssociationConfig, Ciphering, ClientAssociation, Mechanism
 from meterlink.errors import MeterNotTrusted, UsageError
 from meterlink.framing.hdlc import HdlcLink, HdlcParameters
 from meterlink.framing.link import Link, Role
 from meterlink.framing.wrapper import WrapperLink
 from meterlink.meters.profile import Profile, profile
+from meterlink.security.counters import CounterStore
 from meterlink.security.suites import Suite
 from meterlink.session import Deadlines, Session
 from meterlink.transport.base import Transport
@@ -33,6 +36,11 @@ _HDLC_PROPOSAL: Final = HdlcParameters(
 )
 """What is proposed in the SNRM; a meter takes what it can. Long frames and a wide window keep a slow line busy."""
 
+_BY_CERTIFICATE: Final = "certificate"
+"""The word of the URL's key ``security`` for a session with certificates, the default."""
+
+_CLIENT_SAPS: Final = (1, 0x3FFF)
+
 Clock = Callable[[], dt.datetime]
 
 
@@ -43,11 +51,48 @@ class Target:
     url: TransportUrl
     profile: Profile
 
+    @property
+    def security(self) -> str:
+        """How client and meter prove who they are: ``certificate``, or a word of
+        :data:`~meterlink.commands.shared.MECHANISMS`."""
+        return self.url.options.get("security", _BY_CERTIFICATE).lower()
+
+    @property
+    def enforces_certificates(self) -> bool:
+        """Whether the meter itself decides by the certificate what may be done."""
+        return self.security == _BY_CERTIFICATE
+
 
 def target_of(url: str) -> Target:
     """Read a meter's URL. Raises UsageError for what no URL can be; nothing is opened."""
     parsed = parse_url(url)
-    return Target(parsed, profile(parsed.options.get("profile", DEFAULT_PROFILE)))
+    target = Target(parsed, profile(parsed.options.get("profile", DEFAULT_PROFILE)))
+    if not target.enforces_certificates and target.security not in MECHANISMS:
+        words = ", ".join((_BY_CERTIFICATE, *MECHANISMS))
+        raise UsageError(
+            f"security={target.security} is not known", code="url-invalid", hint=f"security is one of {words}"
+        )
+    return target
+
+
+def meter_session(
+    target: Target,
+    transport: Transport,
+    credential: Credential,
+    clock: Clock,
+    secrets: MeterSecrets,
+    counters: CounterStore,
+) -> Session:
+    """Return a session over ``transport``, not opened yet, with the security that the URL asks for.
+
+    ``secrets`` and ``counters`` are for meters that know no certificates. Raises UsageError when the URL, the family
+    and what was shared do not fit together, KeyStoreError when the private key stays locked.
+    """
+    if target.enforces_certificates:
+        return certificate_session(target, transport, credential, clock)
+    judge = _meter_check(credential, clock)
+    config = shared_config(target.url.options, credential, secrets, counters, judge)
+    return Session(transport, _link(target, _shared_sap(target)), ClientAssociation(config))
 
 
 def certificate_session(
@@ -86,9 +131,9 @@ def association_config(credential: Credential, clock: Clock) -> AssociationConfi
 
 def client_sap(target: Target, credential: Credential) -> int:
     """Return the client SAP: the URL's, else the one that the family gives to the certificate's level."""
-    asked = target.url.options.get("client")
+    asked = _asked_sap(target)
     if asked is not None:
-        return _number("client", asked, 1, 0x3FFF)
+        return asked
     level = credential.level.value
     if level not in target.profile.saps:
         raise UsageError(
@@ -97,6 +142,24 @@ def client_sap(target: Target, credential: Credential) -> int:
             hint="name one in the URL: ?client=N",
         )
     return target.profile.saps[level]
+
+
+def _shared_sap(target: Target) -> int:
+    asked = _asked_sap(target)
+    if asked is not None:
+        return asked
+    if MECHANISMS[target.security] is Mechanism.NONE:
+        return PUBLIC_CLIENT
+    raise UsageError(
+        f"with security={target.security} the client SAP must be told",
+        code="url-invalid",
+        hint="name it in the URL: ?client=N, often 1 for management; the keys or the password belong to it",
+    )
+
+
+def _asked_sap(target: Target) -> int | None:
+    asked = target.url.options.get("client")
+    return None if asked is None else _number("client", asked, *_CLIENT_SAPS)
 
 
 def _link(target: Target, sap: int) -> Link:

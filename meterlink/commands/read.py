@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from certs.levels import Permission
-from meterlink.commands.objects import attributes_of, reading_of
+from meterlink.commands.object_list import classes_of
+from meterlink.commands.objects import UNKNOWN_CLASS, attributes_of, reading_of
 from meterlink.errors import MeterRefused
 from meterlink.meters.profile import CosemObject, Profile
 from meterlink.session import Session
@@ -15,9 +16,10 @@ from meterlink.values import MeterReport, Reading
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Read ``objects``, or all objects of the profile when none is named.
+    """Read ``objects``, or the profile's default ones when none is named.
 
-    An object that the meter refuses costs that object alone: its reading has no value and a note with the refusal.
+    An object that the meter refuses costs that object alone: its reading has no value and a note with the refusal. The
+    class of an object that the profile does not know is looked up in the meter's object list.
     """
 
     name: ClassVar[str] = "read"
@@ -28,29 +30,41 @@ class Read:
 
     async def run(self, session: Session) -> MeterReport:
         """Return the report. Raises MeterRefused when objects were named and the meter refuses every one of them."""
-        wanted = self.objects or self.profile.objects
+        default = tuple(thing for thing in self.profile.objects if thing.default)
+        wanted = await _with_classes(self.objects or default, session)
         attributes = [attribute for thing in wanted for attribute in attributes_of(thing)]
         results = iter(await session.get_many(attributes))
         readings: list[Reading] = []
         refusals: list[MeterRefused] = []
         for thing in wanted:
-            values = [next(results) for _ in attributes_of(thing)]
-            refused = [value for value in values if isinstance(value, MeterRefused)]
+            got = [next(results) for _ in attributes_of(thing)]
+            refused = [result for result in got if isinstance(result, MeterRefused)]
+            values = [result for result in got if not isinstance(result, MeterRefused)]
             refusals += refused[:1]
-            good = [value for value in values if not isinstance(value, MeterRefused)]
-            readings.append(_refused(thing, refused[0]) if refused else reading_of(thing, good))
+            readings.append(_refused(thing, refused[0]) if refused else reading_of(thing, values))
         if self.objects and len(refusals) == len(wanted):
             raise refusals[0]
-        return MeterReport(meter=_about(self.profile, session), readings=tuple(readings))
+        return MeterReport(meter=about(self.profile, session), readings=tuple(readings))
+
+
+async def _with_classes(things: tuple[CosemObject, ...], session: Session) -> tuple[CosemObject, ...]:
+    unknown = [thing.obis for thing in things if thing.class_id == UNKNOWN_CLASS]
+    if not unknown:
+        return things
+    classes = await classes_of(session, unknown)
+    return tuple(
+        replace(thing, class_id=classes[thing.obis]) if thing.class_id == UNKNOWN_CLASS else thing for thing in things
+    )
 
 
 def _refused(thing: CosemObject, error: MeterRefused) -> Reading:
     return Reading(thing.name, None, thing.unit, obis=thing.obis, note=f"the meter refused: {error.code}")
 
 
-def _about(profile: Profile, session: Session) -> dict[str, str]:
+def about(profile: Profile, session: Session) -> dict[str, str]:
+    """Return what the session itself tells of the meter."""
     title = session.association.server_title
-    about = {"family": profile.name}
+    known = {"family": profile.name}
     if title:
-        about["system_title"] = title.hex().upper()
-    return about
+        known["system_title"] = title.hex().upper()
+    return known

@@ -32,9 +32,11 @@ from meterlink.values import Obis
 
 Protocol = Literal["text", "mbus", "cosem"]
 Kind = Literal["number", "date", "moment", "set-day", "text", "flags"]
+Form = Literal["", "day", "digits", "minutes"]
 
 _PROTOCOLS: Final = ("text", "mbus", "cosem")
 _KINDS: Final = ("number", "date", "moment", "set-day", "text", "flags")
+_FORMS: Final = ("", "day", "digits", "minutes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +79,24 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class CosemObject:
-    """A COSEM attribute that is read by name."""
+    """A COSEM attribute that is read by name.
+
+    ``form`` says how the value is to be understood where its type does not tell: ``day`` is a day of every year,
+    ``digits`` a text of digits, ``minutes`` a duration. ``writable`` ones can be set, to one of ``choices`` where there
+    are any. ``storage`` is 1 for values of the last set day. ``default`` ones are read when nothing is asked for by
+    name.
+    """
 
     name: str
     obis: Obis
     class_id: int
     attribute: int = 2
     unit: str = ""
+    form: Form = ""
+    writable: bool = False
+    choices: tuple[int, ...] = ()
+    storage: int = 0
+    default: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +168,9 @@ def read_profile(text: str, source: str) -> Profile:
             "values": _tables(ValueRule, raw.pop("values", ()), obis=Obis.parse),
             "flags": _tables(ErrorFlag, raw.pop("flags", ())),
             "devices": _tables(Device, raw.pop("devices", ()), versions=tuple, media=tuple),
-            "objects": _tables(CosemObject, _rename(raw.pop("objects", ()), {"class": "class_id"}), obis=Obis.parse),
+            "objects": _tables(
+                CosemObject, _rename(raw.pop("objects", ()), {"class": "class_id"}), obis=Obis.parse, choices=tuple
+            ),
         }
         for key in ("units", "names", "saps"):
             tables[key] = MappingProxyType(dict(raw.pop(key, {})))
@@ -193,6 +208,9 @@ def _check(profile: Profile, source: str) -> None:
     for rule in profile.values:
         if rule.kind not in _KINDS:
             raise DataError(f"{source}: {rule.code}: kind {rule.kind!r} is none of {', '.join(_KINDS)}", code="profile")
+    for thing in profile.objects:
+        if thing.form not in _FORMS:
+            raise DataError(f"{source}: {thing.name}: form {thing.form!r} is none of {_FORMS[1:]}", code="profile")
 
 
 def _build(kind: type[_T], raw: Mapping[str, Any], **convert: Any) -> _T:

@@ -33,6 +33,9 @@ SESSION_KEYS: Final[Mapping[str, str]] = MappingProxyType(
         "client": "client SAP, where the certificate's level does not choose it",
         "server": "server SAP (upper HDLC address)",
         "physical": "physical device address (lower HDLC address)",
+        "security": "certificate, none, lls, hls-md5, hls-sha1, hls-gmac, hls-sha256 or hls-ecdsa",
+        "ciphering": "none, glo, ded, general-glo or general-ded, with keys that were shared before",
+        "suite": "security suite 0, 1 or 2, where the keys do not tell",
         "address": "device address of IEC 62056-21, or M-Bus primary or secondary address",
     }
 )
