@@ -24,10 +24,10 @@ _HEX = re.compile(rb"[0-9A-Fa-f\s,;:]+\Z")
 _HEX_PREFIX = re.compile(rb"\b0[xX](?=[0-9A-Fa-f])")
 
 
-def decode_capture(data: bytes, *, hint: str | None = None, key: bytes | None = None) -> MeterReport:
+def decode_capture(data: bytes, *, hint: str | Profile | None = None, key: bytes | None = None) -> MeterReport:
     """Decode what a meter said: bytes as they came over the line, or their hex text, with echo, wake-up and noise.
 
-    ``hint`` is a meter family's name, or None to find out; ``key`` opens encrypted telegrams (16 octets).
+    ``hint`` is a meter family or its name, or None to find out; ``key`` opens encrypted telegrams (16 octets).
 
     Raises DataError: ``empty``, ``not-recognised``, ``data-too-large``, ``application-error`` when the meter reports an
     error instead of data, ``mbus-checksum`` when no telegram is whole, and what :func:`decode_telegram` raises when no
@@ -37,7 +37,7 @@ def decode_capture(data: bytes, *, hint: str | None = None, key: bytes | None = 
         raise DataError(f"a capture may have {MAX_CAPTURE} bytes, not {len(data)}", code="data-too-large")
     if not data.strip(b"\x00\r\n \t"):
         raise DataError("the capture is empty", code="empty", hint="was the meter answering while it was recorded?")
-    family = None if hint is None else profile(hint)
+    family = profile(hint) if isinstance(hint, str) else hint
     data = _from_hex(data)
     if family is None or family.protocol == "mbus":
         found = _decode_mbus(data, family, key)

@@ -56,7 +56,8 @@ async def read_meter(
     or a profile that cannot be read this way.
     """
     capture, notes = await read_capture(transport, profile, address=address, progress=progress)
-    hint = None if profile.name.startswith("generic") else profile.name
+    # A generic profile says how to ask, not who answers: that is found out.
+    hint = None if profile.name.startswith("generic") else profile
     report = decode_capture(capture, hint=hint, key=key)
     return replace(report, notes=(*notes, *report.notes))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 import re
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -202,11 +201,3 @@ def _stored(obis: Obis | None, storage: int) -> Obis | None:
     if obis is None or storage == 0 or obis.f != _OBIS_NO_PERIOD:
         return obis
     return dataclasses.replace(obis, d=_OBIS_SET_DATE if obis.d == _OBIS_CURRENT else obis.d, f=storage)
-
-
-def clock_of(readings: Iterable[Reading]) -> dt.datetime | None:
-    """Return the meter's own time, None when it was not read."""
-    for reading in readings:
-        if reading.name == "clock" and isinstance(reading.value, dt.datetime):
-            return reading.value
-    return None

@@ -301,3 +301,31 @@ def test_the_header_pattern_is_the_rule_of_the_extension_bit(data: bytes) -> Non
     expected = None if middle is None else end_of_chain(middle)
     match = HEADER.match(data)
     assert (None if match is None else match.end()) == expected
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        "8D04951F01 69",
+        "8D04951F00",
+        "8D04951F04 61 01 01 02 03",
+        "8D04951F05 6D 01 01 02 03",
+        "8D04951F05 69 01 01 02 03",
+    ],
+)
+def test_a_profile_that_is_malformed_or_hangs_on_nothing_gives_no_values(octets: str) -> None:
+    records = read_records(bytes.fromhex(octets)).records
+    for record in records:
+        if record.header.profile:
+            assert all(point.value is None for point in expand(record, records))
+
+
+def test_elements_that_are_invalid_and_times_that_cannot_be_told() -> None:
+    base = "84046D00204111 84041500300000"
+    # Signed differences with one invalid; a spacing of 0 is a list without time; half months are not counted out.
+    assert [value for _, _, value in points(base + "8D04951F04 F1 00 80 01")] == ["None", "None"]
+    assert [time for _, time, _ in points(base + "8D04951F04 71 FD 02 01")] == [None, None]
+    decrements = points(base + "8D04951F04 B1 01 02 01")
+    assert [value for _, _, value in decrements] == ["1228.6", "1228.5"]
+    real = points("8404 6D 00204111 8D04951F06 35 01 00 00 80 3F")
+    assert [(storage, value) for storage, _, value in real] == [(9, "0.1")]

@@ -6,6 +6,8 @@ import datetime as dt
 from decimal import Decimal
 
 import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.cmac import CMAC
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -178,3 +180,41 @@ def test_junk_raises_nothing_but_our_error(data: bytes, with_key: bool) -> None:
         decode(data.hex(), key=bytes(16) if with_key else None, formats=FormatStore())
     except DataError:
         return
+
+
+def test_mode_7_with_a_lasting_key_and_with_the_counter_in_the_header() -> None:
+    key = bytes(range(16))
+    plain = bytes.fromhex("2F2F 0C06 43010000 2F2F2F2F2F2F2F2F")
+
+    def sealed(message_key: bytes) -> str:
+        encryptor = Cipher(algorithms.AES128(message_key), modes.CBC(bytes(16))).encryptor()
+        return (encryptor.update(plain) + encryptor.finalize()).hex()
+
+    lasting = decode(f"72 {LONG_HEADER} 1007 00 {sealed(key)}", key=key)
+    assert lasting.records[0].value == 143
+    number = bytes.fromhex(LONG_HEADER)[:4]
+    code = CMAC(algorithms.AES128(key))
+    code.update(b"\x00" + (5).to_bytes(4, "little") + number + b"\x07" * 7)
+    counted = decode(f"72 {LONG_HEADER} 1027 50 05000000 01 {sealed(code.finalize())}", key=key)
+    assert counted.records[0].value == 143
+
+
+@pytest.mark.parametrize(
+    ("octets", "code"),
+    [
+        (f"72 {LONG_HEADER} 1007 10 " + "00" * 16, "mbus-authentication"),
+        (f"72 {LONG_HEADER} 1007", "mbus-authentication"),
+        (f"72 {LONG_HEADER} 2005 " + "00" * 16, "mbus-header"),
+        ("7A 2A 00 1005 " + "00" * 16, "mbus-authentication"),
+        ("90 03 00 20 0F 72", "mbus-authentication"),
+        ("90 04 00 00 00 00 72", "mbus-authentication"),
+    ],
+)
+def test_protection_that_is_not_whole_is_refused(octets: str, code: str) -> None:
+    with pytest.raises(DataError) as raised:
+        decode(octets, key=bytes(16))
+    assert raised.value.code == code
+
+
+def test_an_encrypted_telegram_without_blocks_is_plain() -> None:
+    assert decode(f"72 {LONG_HEADER} 0005 01 06 05", key=bytes(16)).records[0].value == 5

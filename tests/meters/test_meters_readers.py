@@ -173,6 +173,24 @@ class Chatter:
         pass
 
 
+async def test_a_wrong_block_check_is_worth_one_more_try() -> None:
+    block = b"6.4(0001.5*kW)\r\n!\r\n\x03"
+    good = b"/LUGCUH50\r\n\x02" + block + bytes((block_check(block),))
+    answers = [good.replace(b"1.5", b"1.6"), good]
+
+    class Hasty(Chatter):
+        def receive(self, data: bytes, now: float) -> bytes:
+            return answers.pop(0)
+
+    async with WireTransport(lambda: Hasty(b"")) as transport:
+        capture, _ = await read_capture(transport, quick("text"))
+    assert capture == good
+    answers[:] = [good.replace(b"1.5", b"1.6")] * 2
+    async with WireTransport(lambda: Hasty(b"")) as transport:
+        report = await read_meter(transport, quick("sign-on"))
+    assert any("trust none" in note for note in report.notes)
+
+
 class FixedSpeed(WireTransport, SerialTransport):
     """A head behind a network: its speed is set at the far end and cannot change."""
 
