@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Final, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
 from hil.meter.attempts import Claimant
 from hil.meter.clients import ClientRow, Proof
-from hil.meter.credentials import configure
+from hil.meter.credentials import configure, suite_of
 from hil.meter.eventlog import EventCode
 from hil.meter.logical_device import LogicalDevice
 from hil.meter.messages import Reply
@@ -162,10 +163,18 @@ class ClientSession:
         )
         own: list[CosemObject] = [association_object(self._context, facts, lambda: self._model or ())]
         if setup is not None:
-            own.append(SecuritySetup(self._device.meter, self._device.keys, self._title))
+            own.append(self._security_setup())
         self._model = self._device.model.with_own(own)
         if self._row.proof is not Proof.NONE:
             self._log(EventCode.AUTHENTICATED)
+
+    def _security_setup(self) -> SecuritySetup:
+        device, field_keys = self._device, self._device.field_keys
+        suite = suite_of(self._row, device.keys.identity)
+        if field_keys is None or self._row.certificates:
+            return SecuritySetup(device.meter, device.keys, self._title, suite, None)
+        transfer = partial(field_keys.transfer, suite)
+        return SecuritySetup(device.meter, device.keys, self._title, suite, transfer)
 
     def _refused(self, code: str) -> None:
         """Log what the table refused. Before the client has proved itself it counts as a failed attempt."""

@@ -10,10 +10,13 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from hil.meter.clients import ClientRow, Proof
 from hil.trust import MeterIdentity
 from meterlink.cosem.association import AssociationConfig, PeerCheck
+from meterlink.errors import SecurityError
 from meterlink.security.ciphered import Ciphering
 from meterlink.security.counters import ReceiveCounter, SendCounter
 from meterlink.security.hls import Mechanism
-from meterlink.security.keys import KeyRole, KeySet, Secret
+from meterlink.security.key_agreement import key_set_from
+from meterlink.security.key_wrap import unwrap_key
+from meterlink.security.keys import KeyId, KeyRole, KeySet, Secret
 from meterlink.security.suites import Suite
 
 
@@ -29,12 +32,35 @@ class FieldKeys:
 
     password: bytes = field(repr=False)
     secret: bytes = field(repr=False)
-    keys: Mapping[Suite, KeySet]
+    keys: dict[Suite, KeySet]
     client_keys: Mapping[bytes, EllipticCurvePublicKey] = field(default_factory=dict)
-    send_counters: Mapping[Suite, SendCounter] = field(
-        default_factory=lambda: {suite: SendCounter(1) for suite in Suite}
+    send_counters: dict[Suite, SendCounter] = field(
+        default_factory=lambda: {suite: SendCounter(1) for suite in Suite}, repr=False
     )
-    receive_counters: dict[int, tuple[ReceiveCounter, ...]] = field(default_factory=dict)
+    receive_counters: dict[tuple[Suite, int], tuple[ReceiveCounter, ...]] = field(default_factory=dict, repr=False)
+
+    def transfer(self, suite: Suite, wrapped: Mapping[KeyId, bytes]) -> None:
+        """Take new keys, wrapped under the master key, for every association from the next one on.
+
+        Raises SecurityError ``key-wrap`` when there is no master key, one does not unwrap, or one is of a wrong length;
+        nothing is changed then.
+        """
+        old = self.keys[suite]
+        if old.master is None:
+            raise SecurityError("the meter has no master key", code="key-wrap")
+        keys = {key_id: unwrap_key(old.master, key) for key_id, key in wrapped.items()}
+        if any(len(key) != suite.key_length for key in keys.values()):
+            raise SecurityError("a transferred key is of a wrong length", code="key-wrap")
+        self.keys[suite] = key_set_from(keys, old)
+        if KeyId.UNICAST in keys:  # the counters belong to this key
+            self.send_counters[suite] = SendCounter(1)
+            for counted in [counted for counted in self.receive_counters if counted[0] is suite]:
+                del self.receive_counters[counted]
+
+
+def suite_of(row: ClientRow, identity: MeterIdentity) -> Suite:
+    """Return the security suite of the associations on ``row``: that of the meter's certificate, or 0."""
+    return Suite(identity.suite) if row.proof is Proof.ECDSA else Suite.SUITE_0
 
 
 def configure(
@@ -66,7 +92,7 @@ def _with_shared_keys(
     row: ClientRow, identity: MeterIdentity, field_keys: FieldKeys, check: PeerCheck
 ) -> AssociationConfig:
     ecdsa = row.proof is Proof.ECDSA
-    suite = Suite(identity.suite) if ecdsa else Suite.SUITE_0
+    suite = suite_of(row, identity)
     needs_keys = row.ciphered or row.proof is Proof.GMAC
     return AssociationConfig(
         mechanism=Mechanism(row.proof),
@@ -78,11 +104,11 @@ def _with_shared_keys(
         secret=Secret(field_keys.password if row.proof is Proof.PASSWORD else field_keys.secret),
         keys=field_keys.keys[suite] if needs_keys else None,
         send_counter=field_keys.send_counters[suite] if needs_keys else None,
-        receive_counters=_receive_counters(row, field_keys) if needs_keys else None,
+        receive_counters=_receive_counters(row, suite, field_keys) if needs_keys else None,
         verify_peer=check if ecdsa else None,
     )
 
 
-def _receive_counters(row: ClientRow, field_keys: FieldKeys) -> tuple[ReceiveCounter, ...]:
+def _receive_counters(row: ClientRow, suite: Suite, field_keys: FieldKeys) -> tuple[ReceiveCounter, ...]:
     fresh = tuple(ReceiveCounter() for _ in KeyRole)
-    return field_keys.receive_counters.setdefault(row.sap, fresh)
+    return field_keys.receive_counters.setdefault((suite, row.sap), fresh)

@@ -7,10 +7,15 @@ from hil_hands import CLIENT_TITLE, METER_TITLE, OBJECT_LIST, SERIAL, START, Han
 from certs import profile
 from certs.levels import METER_POLICY, Level
 from hil.meter.clients import FIELD_CLIENTS
-from meterlink.cosem.association import AssociationConfig
-from meterlink.cosem.data import enum_, octet_string, structure
+from hil.meter.credentials import FieldKeys
+from meterlink.cosem.association import AssociationConfig, Ciphering, Mechanism
+from meterlink.cosem.data import array, enum_, octet_string, structure
 from meterlink.cosem.names import Attribute, Method
-from meterlink.errors import MeterRefused
+from meterlink.errors import MeterlinkError, MeterRefused
+from meterlink.security.counters import SendCounter
+from meterlink.security.key_wrap import wrap_key
+from meterlink.security.keys import KeySet
+from meterlink.security.suites import Suite
 from meterlink.values import Obis
 
 SETUP = Obis.parse("0-0:43.0.0")
@@ -102,6 +107,66 @@ def test_renewal_is_for_commissioning(world, meter, index):
     with pytest.raises(MeterRefused) as caught:
         do(hands, index, enum_(0))
     assert caught.value.code == "read-write-denied"
+
+
+def test_a_policy_is_never_weakened_and_the_last_certificate_never_removed(world, meter):
+    hands = connect(world, meter, Level.COMMISSIONING)
+    do(hands, 1, enum_(0x6C))
+    own = structure(enum_(0), structure(enum_(0), enum_(0), octet_string(METER_TITLE)))
+    for index, argument in ((1, enum_(0)), (1, enum_(0x24)), (8, own), (2, array())):
+        with pytest.raises(MeterRefused):
+            do(hands, index, argument)
+    assert setup(hands, 2).value == 0x6C
+    assert do(hands, 7, own).value == meter.identity.certificate_der
+
+
+MASTER = bytes(range(0x30, 0x40))
+
+
+@pytest.fixture
+def field_meter(world):
+    keys = KeySet(bytes(16), bytes(range(16)), master=MASTER)
+    return world.meter(
+        clients=FIELD_CLIENTS, field_keys=FieldKeys(password=b"x", secret=b"y", keys={Suite.SUITE_0: keys})
+    )
+
+
+def with_gmac(meter, keys, counter=1):
+    config = AssociationConfig(
+        mechanism=Mechanism.GMAC,
+        ciphering=Ciphering.GLOBAL,
+        suite=Suite.SUITE_0,
+        system_title=CLIENT_TITLE,
+        keys=keys,
+        send_counter=SendCounter(counter),
+    )
+    return Hands(meter, config, sap=19)
+
+
+def test_shared_keys_are_transferred_and_hold_from_the_next_association_on(field_meter):
+    old, new = KeySet(bytes(16), bytes(range(16))), KeySet(bytes(range(100, 116)), bytes(range(16)))
+    hands = with_gmac(field_meter, old).associate()
+    transfer = Method(64, SETUP, 2)
+    for wrapped in (
+        wrap_key(bytes(16), new.unicast),  # under another master key
+        wrap_key(MASTER, bytes(32)),  # of another suite
+        b"junk",
+    ):
+        with pytest.raises(MeterRefused):
+            hands.call(transfer, array((structure(enum_(0), octet_string(wrapped)),)))
+    hands.call(transfer, array((structure(enum_(0), octet_string(wrap_key(MASTER, new.unicast))),)))
+    assert hands.get(SERIAL).value == "00004711"  # this association goes on as it was made
+    with pytest.raises(MeterlinkError):
+        with_gmac(field_meter, old, counter=1000).associate()
+    assert with_gmac(field_meter, new).associate().get(SERIAL).value == "00004711"
+
+
+def test_a_recorded_association_with_shared_keys_played_again_gets_nothing(field_meter):
+    recorded = with_gmac(field_meter, KeySet(bytes(16), bytes(range(16)))).associate()
+    recorded.get(SERIAL)
+    thief = with_gmac(field_meter, KeySet(bytes(16), bytes(range(16))))
+    answers = [answer for apdu in recorded.sent for answer in thief.raw(apdu)]
+    assert not any(answer[:1] == b"\xcc" for answer in answers)  # no glo-get-response
 
 
 def test_the_association_object_tells_what_was_agreed(world, meter):

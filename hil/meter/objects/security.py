@@ -5,6 +5,7 @@ Key agreement (method 3) is part of the association itself and never comes here.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from certs.errors import ProfileError
@@ -15,6 +16,9 @@ from hil.meter.objects.base import Attribute, Context, CosemObject, Method, Refu
 from hil.trust import MeterIdentity
 from meterlink.cosem.data import Data, array, enum_, octet_string, structure
 from meterlink.cosem.results import DataAccessResult
+from meterlink.errors import SecurityError
+from meterlink.security.keys import KeyId
+from meterlink.security.suites import Suite
 
 NAME: Final = "0-0:43.0.0"
 PROTECT_EVERYTHING: Final = 0x04 | 0x08 | 0x20 | 0x40
@@ -26,26 +30,58 @@ _BY_ENTITY: Final = 0
 _BY_SERIAL: Final = 1
 
 
-class SecuritySetup(CosemObject):
-    """The security setup of one association; ``client_title`` is the client's system title."""
+KeyTransfer = Callable[[Mapping[KeyId, bytes]], None]
+"""Takes wrapped keys; raises SecurityError when they are not what they should be."""
 
-    def __init__(self, meter: HeatMeter, keys: KeyStore, client_title: bytes) -> None:
+
+class SecuritySetup(CosemObject):
+    """The security setup of one association.
+
+    ``client_title`` is the client's system title, ``suite`` the security suite in use. ``transfer`` takes new shared
+    keys, where the association has any.
+    """
+
+    def __init__(
+        self, meter: HeatMeter, keys: KeyStore, client_title: bytes, suite: Suite, transfer: KeyTransfer | None
+    ) -> None:
         self._meter = meter
         self._keys = keys
+        self._transfer = transfer
         attributes = {
             2: Attribute(lambda _: enum_(PROTECT_EVERYTHING)),
-            3: Attribute(lambda _: enum_(keys.identity.suite)),
+            3: Attribute(lambda _: enum_(suite)),
             4: Attribute(lambda _: octet_string(client_title)),
             5: Attribute(lambda _: octet_string(keys.identity.system_title)),
             6: Attribute(lambda _: array((_certificate_info(keys.identity),))),
         }
         methods = {
+            1: Method(self._activate, Permission.COMMISSION),
+            2: Method(self._transfer_keys, Permission.COMMISSION),
             4: Method(self._generate_key_pair, Permission.COMMISSION),
             5: Method(self._generate_request, Permission.COMMISSION),
             6: Method(self._import, Permission.COMMISSION),
             7: Method(self._export, Permission.READ),
+            8: Method(self._remove, Permission.COMMISSION),
         }
         super().__init__(64, NAME, attributes, methods, version=1)
+
+    def _activate(self, _: Context, argument: Data | None) -> None:
+        if given(argument).as_int() != PROTECT_EVERYTHING:
+            raise Refusal(DataAccessResult.OTHER_REASON)  # a policy can be made stronger, and there is no stronger one
+
+    def _transfer_keys(self, _: Context, argument: Data | None) -> None:
+        if self._transfer is None:
+            raise Refusal(DataAccessResult.OTHER_REASON)  # keys of a certificate session are agreed on, never sent
+        wrapped = {}
+        for item in given(argument).as_items():
+            key_id, key = item.as_structure(2)
+            if key_id.as_int() not in KeyId._value2member_map_:
+                raise Refusal(DataAccessResult.OTHER_REASON)
+            wrapped[KeyId(key_id.as_int())] = key.as_bytes()
+        try:
+            self._transfer(wrapped)
+        except SecurityError:
+            raise Refusal(DataAccessResult.OTHER_REASON) from None
 
     def _generate_key_pair(self, _: Context, argument: Data | None) -> None:
         _signature_key(argument)
@@ -62,21 +98,28 @@ class SecuritySetup(CosemObject):
             raise Refusal(DataAccessResult.OTHER_REASON) from None
 
     def _export(self, _: Context, argument: Data | None) -> Data:
+        if not self._is_ours(given(argument)):
+            raise Refusal(DataAccessResult.OBJECT_UNAVAILABLE)
+        return octet_string(self._keys.identity.certificate_der)
+
+    def _remove(self, _: Context, argument: Data | None) -> None:
+        if not self._is_ours(given(argument)):
+            raise Refusal(DataAccessResult.OBJECT_UNAVAILABLE)
+        raise Refusal(DataAccessResult.OTHER_REASON)  # without its own certificate nobody could reach the meter again
+
+    def _is_ours(self, identification: Data) -> bool:
+        """Return whether the meter's own certificate is meant, by entity or by serial number."""
         identity = self._keys.identity
-        kind, wanted = given(argument).as_structure(2)
+        kind, wanted = identification.as_structure(2)
         if kind.as_int() == _BY_ENTITY:
             entity, purpose, title = wanted.as_structure(3)
-            found = (entity.as_int(), purpose.as_int()) == (_ENTITY_SERVER, _TYPE_SIGNATURE)
-            found = found and title.as_bytes() in (b"", identity.system_title)
-        elif kind.as_int() == _BY_SERIAL:
+            signs = (entity.as_int(), purpose.as_int()) == (_ENTITY_SERVER, _TYPE_SIGNATURE)
+            return signs and title.as_bytes() in (b"", identity.system_title)
+        if kind.as_int() == _BY_SERIAL:
             serial, issuer = wanted.as_structure(2)
-            found = _serial_of(serial.as_bytes()) == identity.certificate.serial_number
-            found = found and issuer.as_bytes() == identity.certificate.issuer.public_bytes()
-        else:
-            found = False
-        if not found:
-            raise Refusal(DataAccessResult.OBJECT_UNAVAILABLE)
-        return octet_string(identity.certificate_der)
+            same = _serial_of(serial.as_bytes()) == identity.certificate.serial_number
+            return same and issuer.as_bytes() == identity.certificate.issuer.public_bytes()
+        return False
 
 
 def _signature_key(argument: Data | None) -> None:
