@@ -1,4 +1,4 @@
-"""The client's side of THREATS rows 36 to 45: a session against meters, and lines, that mean harm."""
+"""The client's side of the refusals: a session against meters, and lines, that mean harm."""
 
 import gc
 import itertools
