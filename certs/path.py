@@ -81,9 +81,7 @@ def build_path(
     ) from fault
 
 
-_CA_POLICY: Final = ExtensionPolicy.webpki_defaults_ca().may_be_present(
-    x509.CertificatePolicies, Criticality.AGNOSTIC, None
-)
+_CA_POLICY: Final = ExtensionPolicy.webpki_defaults_ca()
 _LEAF_POLICY: Final = (
     ExtensionPolicy.permit_all()
     .require_present(x509.AuthorityKeyIdentifier, Criticality.NON_CRITICAL, None)
