@@ -28,6 +28,8 @@ _TRIES: Final = 2
 """A first request after power-up, or to a sleeping meter, may go unheard."""
 _STEP_SILENCE: Final = 0.4
 """Pause that ends the answer to a step, in seconds: more than two characters and a converter's buffer."""
+_MOST_TELEGRAMS: Final = 256
+"""Telegrams after which a meter that always promises more is given up; a T330 with all its months sends 28."""
 _NO_ANSWER_HINT: Final = (
     "is the head centred on the optical port, and turned the right way? Press the meter's button and try again"
 )
@@ -225,6 +227,8 @@ async def _gather(transport: Transport, plan: LinePlan, lead: float, progress: P
                 progress(f"{count} telegram(s)")
                 if not has_more(item):
                     return captured, True
+                if count == _MOST_TELEGRAMS:
+                    return captured, False
         wait = plan.silence
 
 

@@ -10,7 +10,7 @@ import pytest
 from hil.faces.bus import BusFace, BusMeter
 from hil.meter.device import HeatMeter, MeterOptions
 from hil.wire import WireTransport
-from meterlink.errors import LinkTimeout, ProtocolError, UsageError
+from meterlink.errors import LinkTimeout, LocalProtocolError, ProtocolError, UsageError
 from meterlink.framing.mbus import requests
 from meterlink.framing.mbus.master import Acknowledged, Collision, Exchange, Exchanger, Expect, Received, Silence
 from meterlink.framing.mbus.requests import SecondaryAddress, parse_address
@@ -183,6 +183,36 @@ def test_an_exchange_hears_through_its_echo_and_names_garbage() -> None:
     assert exchanger.receive(b"\x68\x00\x12\xff\xa5", 1.1) is None
     assert exchanger.next_deadline is not None
     assert exchanger.handle_timer(exchanger.next_deadline) == Collision(b"\x68\x00\x12\xff\xa5")
+
+
+def test_a_line_that_never_falls_silent_is_given_up() -> None:
+    exchanger = Exchanger(2400)
+    exchanger.begin(Exchange(requests.request_data(1, True), Expect.DATA), 0.0)
+    outcome, now = None, 0.1
+    while outcome is None:
+        outcome, now = exchanger.receive(b"\x55" * 100, now), now + 0.01
+    assert isinstance(outcome, Collision)
+    assert now < 1
+
+
+def test_out_of_turn_is_our_own_fault_and_what_nobody_asked_for_is_ignored() -> None:
+    exchanger = Exchanger(2400)
+    assert exchanger.receive(b"\xe5", 0.0) is None
+    assert exchanger.handle_timer(9.0) is None
+    exchanger.begin(Exchange(requests.reset_link(255), Expect.NOTHING), 0.0)
+    with pytest.raises(LocalProtocolError):
+        exchanger.begin(Exchange(requests.reset_link(1), Expect.ACKNOWLEDGE), 0.0)
+    assert exchanger.next_deadline is not None
+    assert exchanger.handle_timer(exchanger.next_deadline) == Silence()
+
+
+def test_a_telegram_that_waits_behind_a_false_start_is_found_when_the_line_falls_silent() -> None:
+    frame = bytes.fromhex("68 06 06 68 08 01 78 01 06 05 8D 16")
+    exchanger = Exchanger(2400)
+    exchanger.begin(Exchange(requests.request_data(1, True), Expect.DATA), 0.0)
+    assert exchanger.receive(bytes.fromhex("68 FF FF 68") + frame, 0.1) is None
+    assert exchanger.next_deadline is not None
+    assert isinstance(exchanger.handle_timer(exchanger.next_deadline), Received)
 
 
 def test_a_telegram_in_pieces_is_received() -> None:

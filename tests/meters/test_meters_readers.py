@@ -21,6 +21,7 @@ from hil.meter.physics import Fault
 from hil.pty import PtyLine
 from hil.wire import WireHandler, WireTransport
 from meterlink.errors import LinkLost, LinkTimeout, LinkUnavailable, ProtocolError, UsageError
+from meterlink.framing.mbus.frame import LongFrame
 from meterlink.meters.decode import decode_capture
 from meterlink.meters.notes import ENFORCES_NOTHING
 from meterlink.meters.profile import Profile, profile, read_profile
@@ -171,6 +172,18 @@ class Chatter:
 
     def closed(self, now: float) -> None:
         pass
+
+
+async def test_a_meter_that_always_promises_more_is_given_up() -> None:
+    more = LongFrame(0x08, 0, 0x78, b"\x01\x06\x05\x1f").to_bytes()
+    text = (
+        'name = "x"\ntitle = "X"\nprotocol = "mbus"\n[line]\ndialogue = "burst"\nstart = "9600 8E1"\n'
+        'data = "9600 8E1"\nrequests = ["10 7B FE 79 16"]\nsilence = 0.1\n'
+    )
+    async with WireTransport(lambda: Chatter(more * 1000)) as transport:
+        report = await read_meter(transport, read_profile(text, "x.toml"))
+    assert "the meter stopped before its last telegram" in report.notes
+    assert pick(report, "energy").value == Decimal(5)
 
 
 async def test_a_wrong_block_check_is_worth_one_more_try() -> None:

@@ -21,6 +21,8 @@ ANSWER_EXTRA: Final = 0.05
 """A meter begins to answer within 330 bit times and 50 ms (5.5.2)."""
 MAX_TELEGRAMS: Final = 64
 """Telegrams of one readout after which a meter that always promises more is given up."""
+MAX_HEARD: Final = 4096
+"""Octets that are no frame after which a line that never falls silent is given up."""
 
 
 class Expect(enum.Enum):
@@ -123,6 +125,8 @@ class Exchanger:
             if isinstance(item, LongFrame) and expect in (Expect.DATA, Expect.EITHER):
                 return self._end(Received(item))
             self._heard += item.to_bytes()
+        if len(self._heard) > MAX_HEARD:
+            return self._end(Collision(bytes(self._heard[:MAX_HEARD])))
         self._deadline = max(now + self._gap, self._deadline or 0.0)
         if self._heard or self._reader.pending:
             self._deadline = now + self._gap
