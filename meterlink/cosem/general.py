@@ -1,7 +1,8 @@
 """General block transfer, without I/O, for both roles (Green Book, 9.3.13 and 9.4.6.13).
 
 It carries any APDU, protected or not, in blocks, and lies between the association and the link. We take what a peer
-streams, and send one block at a time ourselves: every link below confirms anyway.
+streams, and send one block at a time ourselves: every link below confirms anyway. A block with a window of 0 is part of
+an unconfirmed stream, a push, and is not answered.
 """
 
 from __future__ import annotations
@@ -73,16 +74,14 @@ class GeneralTransfer:
                 return None
         if block.number == self._received + 1 and (block.content or block.last):
             self._add(block.content)
+            if block.last:
+                whole = bytes(self._in)
+                self.forget()
+                return whole
         else:
+            # One is missing or doubled: the confirmation asks for what comes after the last good one.
             self._waste()
-            if block.number != self._received:
-                # One is missing: what comes after it is asked for again with the confirmation.
-                return None if block.streaming else self._confirmation()
-        if block.last and block.number == self._received:
-            whole = bytes(self._in)
-            self.forget()
-            return whole
-        return None if block.streaming else self._confirmation()
+        return None if block.streaming or not block.window else self._confirmation()
 
     def forget(self) -> None:
         """Drop whatever is under way."""

@@ -21,7 +21,7 @@ from meterlink.cosem.apdu.action import (
 )
 from meterlink.cosem.apdu.block import Block
 from meterlink.cosem.apdu.general_block import GeneralBlock
-from meterlink.cosem.apdu.get import GetRequestNext, GetRequestNormal, GetResponseWithBlock
+from meterlink.cosem.apdu.get import GetRequestNext, GetRequestNormal, GetResponseNormal, GetResponseWithBlock
 from meterlink.cosem.apdu.set import (
     SetRequestBlock,
     SetRequestFirstBlock,
@@ -34,6 +34,7 @@ from meterlink.cosem.association import (
     Ciphering,
     GetIndication,
     Mechanism,
+    Notification,
     Response,
     Send,
     SetIndication,
@@ -415,6 +416,32 @@ def test_a_stream_with_lost_blocks_is_put_together(content: bytes, size: int, wi
             assert step.content == b""
             position = step.acknowledged
     assert step == content
+
+
+def test_a_response_follows_a_request_in_blocks() -> None:
+    pair = _pair()
+    request = GetRequestNormal(0xC1, VALUE).to_bytes()
+    parts = [GeneralBlock(last, False, 1, last + 1, 0, part) for last, part in ((0, request[:5]), (1, request[5:]))]
+    (confirmed,) = pair.serve(parts[0].to_bytes())
+    assert apdu.decode(confirmed) == GeneralBlock(True, False, 1, 1, 1, b"")
+    (answer,) = pair.serve(parts[1].to_bytes())
+    block = apdu.decode(answer)
+    assert isinstance(block, GeneralBlock)
+    assert block.last
+    assert apdu.decode(block.content) == GetResponseNormal(0xC1, DataAccessResult.OBJECT_UNDEFINED)
+    assert pair.serve(request)[0][0] == 0xC4
+
+
+def test_a_push_in_blocks_is_not_confirmed() -> None:
+    push = apdu.DataNotification(1, None, LONG)
+    content = push.to_bytes()
+    client = Pair(*shared_configs(Mechanism.LOW)).client
+    events: list[object] = []
+    for number, start in enumerate(range(0, len(content), 1000), start=1):
+        last = start + 1000 >= len(content)
+        block = GeneralBlock(last, False, 0, number, 0, content[start : start + 1000])
+        events += client.receive(block.to_bytes())
+    assert events == [Notification(push, False)]
 
 
 def test_45_a_general_transfer_without_end_runs_into_the_bound() -> None:

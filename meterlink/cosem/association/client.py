@@ -123,6 +123,16 @@ class ClientAssociation:
         """The meter's certificate (DER), where it gave one."""
         return self._server_certificate
 
+    @property
+    def max_send(self) -> int:
+        """The largest APDU that the meter receives, in octets; 0 before the association."""
+        return self._max_send
+
+    @property
+    def room(self) -> int:
+        """Octets of a request, before protection, that fit one APDU; 0 before the association."""
+        return max(self._max_send - self._channel.overhead, 0)
+
     def open(self) -> bytes:
         """Return the AARQ. Raises LocalProtocolError unless the association is idle."""
         self._step(Signal.AARQ)
@@ -182,7 +192,7 @@ class ClientAssociation:
             raise LocalProtocolError("no attribute is to be written")
         self._require(Conformance.SET, len(items))
         blocks = Conformance.BLOCK_TRANSFER_WITH_SET in self._conformance
-        return self._begin(SetExchange(self._next_invoke(), items, self._room(blocks), blocks))
+        return self._begin(SetExchange(self._next_invoke(), items, self._longest(blocks), blocks))
 
     def action(self, *items: tuple[Method, Data | None]) -> bytes:
         """Return the ACTION on methods with their parameters (None for a method without). Raises as :meth:`set`."""
@@ -191,7 +201,7 @@ class ClientAssociation:
         self._require(Conformance.ACTION, len(items))
         blocks = Conformance.BLOCK_TRANSFER_WITH_ACTION in self._conformance
         limit = self._config.max_transfer
-        return self._begin(ActionExchange(self._next_invoke(), items, self._room(blocks), blocks, limit))
+        return self._begin(ActionExchange(self._next_invoke(), items, self._longest(blocks), blocks, limit))
 
     def release(self) -> bytes:
         """Return the RLRQ; in a ciphered association it carries a protected InitiateRequest, so that nobody else can
@@ -229,7 +239,8 @@ class ClientAssociation:
             return self._aare(Aare.from_bytes(data))
         if data[:1] == bytes((Rlre.TAG,)):
             return self._rlre(Rlre.from_bytes(data))
-        if Conformance.GENERAL_BLOCK_TRANSFER in self._conformance:
+        # Before the association blocks carry what a meter pushes; our own conformance says whether they are welcome.
+        if Conformance.GENERAL_BLOCK_TRANSFER in (self._conformance or self._config.conformance):
             following = self._general.receive(data)
             if not isinstance(following, bytes):
                 return [] if following is None else [Send(following.to_bytes())]
@@ -420,11 +431,11 @@ class ClientAssociation:
     def _initiate(self, dedicated_key: bytes | None) -> InitiateRequest:
         return InitiateRequest(self._config.conformance, self._config.max_pdu, dedicated_key)
 
-    def _room(self, blocks: bool) -> int:
+    def _longest(self, blocks: bool) -> int:
         """Return how long a request may be: without blocks of its own, general block transfer may still carry it."""
         if not blocks and Conformance.GENERAL_BLOCK_TRANSFER in self._conformance:
             return self._config.max_transfer
-        return self._max_send - self._channel.overhead
+        return self.room
 
     def _outgoing(self, apdu: bytes) -> bytes:
         """Return ``apdu`` as it goes out: protected, and where it is too long for the meter, the first block of it."""

@@ -290,8 +290,8 @@ def _outcome(response: ActionResponse, what: str) -> Data | MeterRefused:
 
 
 def _single_response(whole: bytes) -> ActionResponse:
-    """Read what the blocks of a response to a single ACTION hold: result and optional data, or, from some meters, the
-    return parameters alone."""
+    """Read what the blocks of a response to a single ACTION hold: what the method returns alone or, from some meters,
+    the result in front of it. What could be either is a refusal: nothing so short needs blocks."""
     reader = Reader(whole)
     try:
         response = action.read_response_item(reader)

@@ -71,6 +71,7 @@ class ServerAssociation:
         self._channel = Channel(self._config, Role.SERVER)
         self._services = ServerServices(self._config.max_transfer)
         self._general = GeneralTransfer(self._config.max_transfer)
+        self._follows = False
         self._hls: HlsExchange | None = None
         self._proof: Proof | None = None
         self._peer_key: EllipticCurvePublicKey | None = None
@@ -191,7 +192,9 @@ class ServerAssociation:
             if data[:1] == bytes((Rlrq.TAG,)):
                 return Rlrq.from_bytes(data)
             if Conformance.GENERAL_BLOCK_TRANSFER in self._conformance:
-                return self._general.receive(data)
+                whole = self._general.receive(data)
+                self._follows = whole is not data
+                return whole
         except ProtocolError as error:
             if self._channel.agreed:
                 raise SecurityError(error.message, code="malformed") from None
@@ -365,9 +368,11 @@ class ServerAssociation:
         return self._max_send - self._channel.overhead
 
     def _outgoing(self, apdu: bytes) -> bytes:
-        """Return ``apdu`` as it goes out: protected, and where it is too long for the client, the first block of it."""
+        """Return ``apdu`` as it goes out: protected, and where it is too long for the client, or the request came in
+        blocks and the response has to follow (Green Book, 9.4.6.13.1), the first block of it."""
         sealed = self._channel.seal(apdu)
-        if len(sealed) <= self._max_send or Conformance.GENERAL_BLOCK_TRANSFER not in self._conformance:
+        fits = len(sealed) <= self._max_send and not self._follows
+        if fits or Conformance.GENERAL_BLOCK_TRANSFER not in self._conformance:
             return sealed
         return self._general.start(sealed, self._max_send).to_bytes()
 

@@ -121,12 +121,9 @@ class ServerServices:
             return whole
         if not blocks:
             return action.ActionResponseNormal(self._invoke, ActionResponse(ActionResult.OTHER_REASON))
-        if self._is_list:
-            content = action.responses_to_bytes(tuple(responses))
-        else:
-            out = bytearray()
-            action.write_response(out, responses[0])
-            content = bytes(out)
+        # The blocks of a single method hold what it returns, alone: it was carried out, or there were no blocks.
+        is_list = self._is_list
+        content = action.responses_to_bytes(tuple(responses)) if is_list else axdr.encode(_returned(responses[0]))
         self._outgoing, self._action_blocks = Splitter(content), True
         return self._action_block(room)
 
@@ -251,3 +248,10 @@ class ServerServices:
         self._incoming = self._outgoing = None
         self._attributes, self._methods = (), ()
         self._count = 0
+
+
+def _returned(response: ActionResponse) -> Data:
+    """Return what a method returns; what is so long that it needs blocks is a value."""
+    if not isinstance(response.data, Data):
+        raise LocalProtocolError("a response without a value does not fit the APDU size of the client")
+    return response.data
