@@ -260,6 +260,22 @@ def test_the_blocks_of_a_methods_result_hold_the_response_or_the_value_alone(who
     assert event.value() == cosem.u8(5)
 
 
+@pytest.mark.parametrize(
+    "value", [cosem.structure(cosem.null(), LONG), cosem.array([cosem.null(), LONG]), cosem.array([LONG]), LONG]
+)
+def test_a_value_in_blocks_is_not_taken_for_a_result(value: Data) -> None:
+    pair = _pair(SUPPORTED & ~Conformance.GENERAL_BLOCK_TRANSFER, max_pdu=200)
+    assert _response(pair.run(pair.client.action((RUN, value)))).value() == value
+
+
+def test_a_refusal_in_blocks_is_a_refusal() -> None:
+    pair = _pair()
+    pair.client.action((RUN, None))
+    block = ActionResponseBlock(pair.client._invoke | 0xC0, Block(True, 1, b"\x03\x00"))
+    with pytest.raises(MeterRefused):
+        _response(list(pair.client.receive(block.to_bytes()))).value()
+
+
 # A hostile client.
 
 

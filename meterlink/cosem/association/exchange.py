@@ -292,13 +292,16 @@ def _outcome(response: ActionResponse, what: str) -> Data | MeterRefused:
 def _single_response(whole: bytes) -> ActionResponse:
     """Read what the blocks of a response to a single ACTION hold: what the method returns alone or, from some meters,
     the result in front of it. What could be either is a refusal: nothing so short needs blocks."""
-    reader = Reader(whole)
-    try:
-        response = action.read_response_item(reader)
-        reader.end()
-    except ProtocolError:
-        return ActionResponse(ActionResult.SUCCESS, axdr.decode(whole))
-    return response
+    if whole[1:2] in (b"\x00", b"\x01"):
+        reader = Reader(whole)
+        try:
+            response = action.read_response_item(reader)
+            reader.end()
+        except ProtocolError:
+            pass
+        else:
+            return response
+    return ActionResponse(ActionResult.SUCCESS, axdr.decode(whole))
 
 
 def _next_block(content: Splitter, header: Callable[[Block], Request], room: int) -> Request:
