@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from meterlink.meters.flags import describe
 from meterlink.meters.notes import ENFORCES_NOTHING
-from meterlink.meters.profile import Profile, ValueRule, profile, profiles
+from meterlink.meters.profile import Kind, Profile, ValueRule, profile, profiles
 from meterlink.readout import (
     BlockCheck,
     DamagedText,
@@ -146,7 +146,14 @@ def _reading(rule: ValueRule, item: DataSet, storage: int, by_code: dict[str, Da
     return dataclasses.replace(reading, note=f"is no {_WANTED[rule.kind]}", raw=item.raw)
 
 
-_WANTED: Final = {"number": "number", "date": "date", "moment": "date with time", "set-day": "set day", "text": "text"}
+_WANTED: Final[Mapping[Kind, str]] = {
+    "number": "number",
+    "date": "date",
+    "moment": "date with time",
+    "set-day": "set day",
+    "text": "readable text",
+    "flags": "readable error field",
+}
 
 
 def _part(rule: ValueRule, item: DataSet) -> DataValue:

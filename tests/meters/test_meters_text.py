@@ -142,6 +142,15 @@ def test_noise_is_refused_with_a_reason() -> None:
     assert raised.value.hint
 
 
+@pytest.mark.parametrize("code", ["6.8", "9.36", "6.36", "9.20", "F", "6.36.1"])
+def test_an_unreadable_character_marks_the_value_whatever_its_kind(code: str) -> None:
+    report = decode_capture(f"/LUGCUH50\r\n6.26(1*m3){code}(1".encode() + b"\xb1" + b")\r\n!\r\n")
+    (reading,) = (r for r in report.readings if r.source == code)
+    assert reading.value is None
+    assert reading.note
+    assert "\ufffd" in reading.raw
+
+
 def test_a_program_with_parentheses_is_no_readout() -> None:
     for text in (Path(__file__).read_text(), "print(1)\n", "call f(3) and g(4)\n", "a1(x)\nb2(y)\n"):
         with pytest.raises(DataError) as raised:
