@@ -117,7 +117,8 @@ class GeneralCipher:
     static pairs are needed for the choices that use them: ``agreement_key`` and ``peer_agreement_key`` for key
     agreement, ``signing_key`` and ``peer_signing_key`` for the ephemeral key of ``ONE_PASS``. ``header_authenticated``
     False is the short form, see above. ``transactions`` holds that questions with a key of their own come with
-    growing transaction identifiers, so that none is taken twice.
+    growing transaction identifiers, so that none is taken twice; where the identifier is not protected, the invocation
+    counter must grow instead.
     """
 
     suite: Suite
@@ -178,7 +179,7 @@ class GeneralCipher:
         )
         if not control.covers(least or SecurityControl(self.suite)):
             raise SecurityError(f"a message came with less protection than agreed: {control}", code="downgrade")
-        if info.choice in _ROLES:
+        if info.choice in _ROLES or not self._vouches_for_transaction(info.choice):
             self.receive[role].accept(counter)
         elif answer_to is None:
             self.transactions.accept(header.transaction_number)
@@ -186,6 +187,11 @@ class GeneralCipher:
 
     def _associated(self, header: GeneralHeader) -> bytes:
         return header.to_bytes() if self.header_authenticated else b""
+
+    def _vouches_for_transaction(self, choice: KeyChoice) -> bool:
+        """Return whether a message that verifies proves its transaction identifier. In the short form nothing covers
+        the header but the key of ``STATIC``: what else is recorded there could be played again under another one."""
+        return self.header_authenticated or choice is KeyChoice.STATIC
 
     def _sending_key(self, choice: KeyChoice, header: GeneralHeader) -> tuple[KeyInfo, KeySet, KeyRole]:
         if choice in _ROLES:

@@ -74,6 +74,8 @@ class SecureSession:
                 f"a message came with less protection than agreed: {opened.control} instead of {least}",
                 code="downgrade",
             )
-        role = opened.ciphering.role
-        self.receive[opened.control.key_role if role is None else role].accept(opened.counter)
+        if opened.control.authenticated or opened.control.encrypted:
+            # Where nothing is protected, anybody could push the counter to its end and shut the rightful peer out.
+            role = opened.ciphering.role
+            self.receive[opened.control.key_role if role is None else role].accept(opened.counter)
         return opened

@@ -307,6 +307,24 @@ def test_a_replayed_question_is_refused(choice: KeyChoice) -> None:
     assert code_of(lambda: server.open(question)) == "replay"
 
 
+def with_transaction(message: bytes, transaction: int) -> bytes:
+    """The message under another transaction identifier, the octet string behind its tag."""
+    return message[:2] + transaction.to_bytes(8, "big") + message[10:]
+
+
+@choices
+@pytest.mark.parametrize("short", [False, True])
+def test_a_recorded_message_is_refused_under_a_new_transaction(choice: KeyChoice, short: bool) -> None:
+    client, server = ciphers(Suite.SUITE_1, short=short)
+    question = client.protect(APDU, choice=choice, transaction=1)
+    server.open(question)
+    answer = server.protect(b"\xc4answer", choice=choice, transaction=1)
+    client.open(answer, answer_to=1)
+    assert code_of(lambda: server.open(with_transaction(question, 2))) in ("replay", "tag")
+    assert code_of(lambda: client.open(with_transaction(answer, 2), answer_to=2)) in ("replay", "tag")
+    assert server.open(client.protect(APDU, choice=choice, transaction=2)).apdu == APDU
+
+
 @choices
 def test_an_answer_to_another_question_is_refused(choice: KeyChoice) -> None:
     client, server = ciphers(Suite.SUITE_1)

@@ -147,6 +147,22 @@ def test_a_weaker_protection_is_refused(weaker: SecurityControl) -> None:
     assert theirs.receive[KeyRole.UNICAST].least == 0
 
 
+def test_a_message_without_protection_moves_no_counter() -> None:
+    nothing = SecurityControl(Suite.SUITE_1, authenticated=False, encrypted=False)
+    ours, theirs = sessions(Suite.SUITE_1)
+    theirs.least = nothing
+    forged = wrap(
+        GET,
+        ciphering=Ciphering.GLOBAL,
+        control=nothing,
+        system_title=CLIENT,
+        counter=0xFFFFFFFF,
+        keys=keys_for(Suite.SUITE_1),
+    )
+    assert theirs.open(forged).apdu == GET
+    assert theirs.open(ours.protect(GET)).apdu == GET
+
+
 def test_another_suite_is_refused_before_its_key_is_used() -> None:
     _, theirs = sessions(Suite.SUITE_1)
     message = wrap(
