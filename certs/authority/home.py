@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
@@ -19,13 +20,13 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import platformdirs
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from certs import files, keys
+from certs import files, keys, profile
 from certs.authority import ledger as ledgers
 from certs.domain import ENDING, NewDomain, TrustDomain
 from certs.errors import AuthorityError, KeyStoreError
@@ -38,6 +39,15 @@ _SETTINGS: Final = "settings.json"
 _FORMAT: Final = "meterlink-authority"
 _MAX_SETTINGS: Final = 64 * 1024
 _HINT: Final = "Make one with: meterlink authority init --name NAME --mail ADDRESS"
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A token in a security module (PKCS#11): the module's library file, and the token's label."""
+
+    module: str
+    token: str
+
 
 Passphrase = str | Callable[[bool], str] | None
 """A passphrase, a question for one (called with True when it is new), or None for ``METERLINK_PASSPHRASE``."""
@@ -75,10 +85,16 @@ class Home:
     path: Path
     domain_file: Path
     ledger_url: str
+    token: Location | None = None
 
     @classmethod
-    def create(cls, path: Path, made: NewDomain, secret: Secret, *, ledger_url: str | None) -> Home:
-        """Make the folder, whole or not at all. Raises :class:`AuthorityError` ``ledger-url``."""
+    def create(
+        cls, path: Path, made: NewDomain, secret: Secret, *, ledger_url: str | None, token: Location | None
+    ) -> Home:
+        """Make the folder, whole or not at all; the CA's key is in it unless it is in ``token``.
+
+        Raises :class:`AuthorityError` ``ledger-url``.
+        """
         if ledger_url is not None:
             ledgers.check_url(ledger_url)
         files.make_folder(path.parent)
@@ -86,10 +102,13 @@ class Home:
         try:
             files.make_folder(draft / "keys")
             domain_file = f"{safe_name(made.domain.name)}{ENDING}"
-            body = {"format": _FORMAT, "version": 1, "domain": domain_file, "ledger": ledger_url}
+            body: dict[str, Any] = {"format": _FORMAT, "version": 1, "domain": domain_file, "ledger": ledger_url}
+            if token is not None:
+                body["pkcs11"] = {"module": token.module, "token": token.token}
             files.write(draft / _SETTINGS, json.dumps(body, indent=2).encode())
             files.write(draft / domain_file, made.domain.to_json().encode())
-            _write_key(draft, made.domain.issuing_ca, made.issuing_key, secret)
+            if token is None:
+                _write_key(draft, made.domain.issuing_ca, made.issuing_key, secret)
             if path.exists():
                 path.rmdir()
             draft.rename(path)
@@ -109,10 +128,12 @@ class Home:
                 raise ValueError("format")
             domain_file = path / str(body["domain"])
             ledger_url = body["ledger"] or ledgers.sqlite_url(path / "ledger.sqlite")
+            kept = body.get("pkcs11")
+            token = Location(str(kept["module"]), str(kept["token"])) if kept is not None else None
         except (ValueError, KeyError, TypeError) as error:
             message = f"{path / _SETTINGS} is not the settings of an authority"
             raise AuthorityError("authority-settings", message, "Restore it from a backup.") from error
-        return cls(path, domain_file, ledger_url)
+        return cls(path, domain_file, ledger_url, token)
 
     def load_domain(self) -> TrustDomain:
         """Return the domain as it is published now."""
@@ -120,6 +141,9 @@ class Home:
 
     def load_key(self, ca: x509.Certificate, secret: Secret) -> ec.EllipticCurvePrivateKey:
         """Return the key of one of the authority's CAs. Raises :class:`KeyStoreError`."""
+        if self.token is not None:
+            key: ec.EllipticCurvePrivateKey = _module().load(self.token, secret.get(), ca.public_key())
+            return key
         path = self.path / "keys" / f"{key_id(ca)}.key"
         if not path.is_file():
             raise KeyStoreError("key-missing", f"the CA's key {path} is missing", "Restore it from a backup.")
@@ -127,8 +151,28 @@ class Home:
         return keys.unprotect(sealed, Protection.PASSPHRASE, secret.get())
 
     def add_key(self, ca: x509.Certificate, key: ec.EllipticCurvePrivateKey, secret: Secret) -> None:
-        """Seal and keep the key of another CA."""
-        _write_key(self.path, ca, key, secret)
+        """Seal and keep the key of another CA. A key that was made in a security module is kept there already."""
+        if self.token is None:
+            _write_key(self.path, ca, key, secret)
+
+
+def make_key(token: Location | None, suite: int, secret: Secret) -> ec.EllipticCurvePrivateKey:
+    """Return a new key for a CA, in ``token`` if there is one. Raises :class:`KeyStoreError`."""
+    if token is None:
+        return keys.generate(suite)
+    key: ec.EllipticCurvePrivateKey = _module().generate(token, secret.get(), profile.SUITE_CURVES[suite].curve)
+    return key
+
+
+def _module() -> Any:
+    """The part that talks to security modules, which needs an extra. Raises :class:`KeyStoreError`."""
+    try:
+        return importlib.import_module("certs.authority.security_module")
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "pkcs11":
+            raise
+        message = "a key in a security module needs python-pkcs11, which is not installed"
+        raise KeyStoreError("extra-missing", message, "pip install 'meterlink[pkcs11]'") from error
 
 
 def key_id(ca: x509.Certificate) -> str:

@@ -20,7 +20,7 @@ from certs import files, names, profile, token
 from certs.authority import acts, reviewing, revocation_list
 from certs.authority import home as homes
 from certs.authority.audit import AuditEntry
-from certs.authority.home import Home, Passphrase, Secret
+from certs.authority.home import Home, Location, Passphrase, Secret
 from certs.authority.ledger import Ledger, Progress, Transaction
 from certs.authority.records import IssuedCertificate, MeterCredential, OrderedToken, Review, TokenRecord
 from certs.authority.schema import certificates_table
@@ -64,22 +64,26 @@ class Authority:
         suite: int = 1,
         ledger_url: str | None = None,
         crl_url: str | None = None,
+        token_location: Location | None = None,
         actor: str | None = None,
     ) -> Authority:
         """Found a trust domain in the folder ``path`` and open it.
 
         ``root_key`` is the file for the root's sealed key (None: in ``path``, to be moved away); ``root_passphrase``
-        None seals it with ``passphrase``. ``suite`` 2 puts every CA on P-384. Raises :class:`ProfileError`
+        None seals it with ``passphrase``. ``suite`` 2 puts every CA on P-384. With ``token_location`` the issuing CA's
+        key is made in that token, whose PIN is ``passphrase``. Raises :class:`ProfileError`
         ``domain-format``, :class:`MailError` ``mail-address``, :class:`AuthorityError` ``authority-exists`` or
         ``ledger-url``, :class:`KeyStoreError` ``passphrase-needed``.
         """
-        made = make_domain(name, check_address(mail), now, suite=suite, crl_url=crl_url)
+        check_address(mail)
         secret = Secret(passphrase, str(path))
         root_secret = secret if root_passphrase is None else Secret(root_passphrase, f"{path} root")
         root_file = root_key or path / homes.root_key_name(name)
         homes.check_vacant(path, root_file)
+        issuing_key = homes.make_key(token_location, suite, secret)
+        made = make_domain(name, mail, now, suite=suite, crl_url=crl_url, issuing_key=issuing_key)
         sealed = homes.seal_root_key(made.root_key, root_secret.get(new=True))
-        home = Home.create(path, made, secret, ledger_url=ledger_url)
+        home = Home.create(path, made, secret, ledger_url=ledger_url, token=token_location)
         files.write(root_file, sealed)
         authority = cls(home, Ledger.open(home.ledger_url, made.domain.id), made.domain, secret, actor or _user())
         authority._keys[homes.key_id(made.domain.issuing_ca)] = made.issuing_key
@@ -292,7 +296,7 @@ class Authority:
         """
         secret = self._secret if root_passphrase is None else Secret(root_passphrase, f"{self._home.path} root")
         key_of_root = homes.read_root_key(root_key, secret.get(), self._domain.root)
-        key = ec.generate_private_key(profile.SUITE_CURVES[self._checked_suite(suite)].curve)
+        key = homes.make_key(self._home.token, self._checked_suite(suite), self._secret)
         every = [*(level.policy for level in Level), METER_POLICY]
         with self._write(now) as tx:
             domain = self._home.load_domain()

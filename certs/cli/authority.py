@@ -42,11 +42,23 @@ def authority() -> None:
 @click.option("--suite", type=click.IntRange(1, 2), default=1, show_default=True, help="2 puts every CA on P-384.")
 @click.option("--ledger", help="postgresql://USER@HOST/DATABASE in place of a file.")
 @click.option("--crl-url", help="Where the revocation list can be fetched.")
+@click.option("--pkcs11", type=_FILE, help="Library of a security module that keeps the CA's key.")
+@click.option("--pkcs11-token", help="Label of the token in it; its PIN is the passphrase.")
 @json_option
 def init_command(
-    name: str, mail: str, root_key: Path | None, suite: int, ledger: str | None, crl_url: str | None
+    name: str,
+    mail: str,
+    root_key: Path | None,
+    suite: int,
+    ledger: str | None,
+    crl_url: str | None,
+    pkcs11: Path | None,
+    pkcs11_token: str | None,
 ) -> None:
     """Found a trust domain: its keys, its domain file and the code of it."""
+    if (pkcs11 is None) != (pkcs11_token is None):
+        raise UsageFault("usage", "--pkcs11 and --pkcs11-token go together", "Give both, or neither.")
+    location = part("home").Location(str(pkcs11.absolute()), pkcs11_token) if pkcs11 is not None else None
     home = part("home").default_home()
     root_file = root_key or home / part("home").root_key_name(name)
     with part("service").Authority.init(
@@ -60,6 +72,7 @@ def init_command(
         suite=suite,
         ledger_url=ledger,
         crl_url=crl_url,
+        token_location=location,
     ) as made:
         code = made.domain_file.with_suffix(".jpg")
         has_code = part("answers").write_domain_code(made.domain, code)
