@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from types import TracebackType
 from typing import Any, Final, Self
 
 from bumble import att
-from bumble.core import BaseBumbleError
 from bumble.keys import MemoryKeyStore
 from bumble.pairing import PairingConfig, PairingDelegate
 
+from hil.bleak_backend import hang_up
 from hil.gatt_database import advertisement, build
 from hil.radio import Radio
 from hil.wire import HandlerFactory, WireDriver
@@ -60,7 +59,6 @@ class MeterPeripheral:
         self.device.pairing_config_factory = self._pairing_config
         self._taking = asyncio.Event()
         self._taking.set()
-        self._changed = asyncio.Event()
         self._line: _Line | None = None
         self._database = build(
             self.service, self.device.gatt_server, self._written, self._credited, guarded=passkey is not None
@@ -97,11 +95,7 @@ class MeterPeripheral:
     async def drop(self) -> None:
         """Break the connection, as when the meter goes out of reach; it advertises again at once."""
         while self._line is not None:
-            with contextlib.suppress(BaseBumbleError):
-                await self._line.connection.disconnect()
-            if self._line is not None:
-                self._changed.clear()
-                await self._changed.wait()
+            await hang_up(self._line.connection)
 
     def hold(self, on: bool) -> None:
         """Answer no write any more (True), or go on (False)."""
@@ -124,7 +118,6 @@ class MeterPeripheral:
             line.close()
             if self._line is line:
                 self._line = None
-            self._changed.set()
 
         connection.on("disconnection", gone)
 

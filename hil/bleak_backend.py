@@ -7,6 +7,7 @@ are ``Any`` in here and go no further.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar, Final, TypeVar
@@ -27,6 +28,12 @@ from bumble.device import Peer
 
 ATT_MTU: Final = 517
 """What the central offers; the meter's own limit decides."""
+
+CANCEL_RETRY: Final = 0.02
+"""Seconds until the cancellation of a connection attempt is tried again: it has an effect only from some point on."""
+
+HANG_UP_TIMEOUT: Final = 1.0
+"""Seconds for the end of a connection on the simulated air, where it takes none."""
 
 PROPERTIES: Final[tuple[tuple[int, CharacteristicPropertyName], ...]] = (
     (0x01, "broadcast"),
@@ -161,11 +168,14 @@ class BumbleClient(BaseBleakClient):
         if self._device is None:
             raise BleakDeviceNotFoundError(self.address, f"{self.address} was not found")
         try:
-            self._connection = await self.central.connect(self._device.details, timeout=self._timeout)
+            self._connection = await connect(self.central, self._device.details, self._timeout)
         except core.TimeoutError as error:
             raise TimeoutError from error
         except core.BaseBumbleError as error:
             raise BleakError(f"connecting failed: {error}") from error
+        if not is_up(self.central, self._connection):
+            self._connection = None
+            raise BleakError("the link broke")
         self._connection.on("disconnection", self._gone)
         try:
             await self._secure(pair)
@@ -204,9 +214,7 @@ class BumbleClient(BaseBleakClient):
         if connection is None:
             return
         try:
-            await connection.disconnect()
-        except core.BaseBumbleError:
-            pass  # it went away by itself meanwhile
+            await hang_up(connection)
         finally:
             self._gone(0)
 
@@ -307,6 +315,35 @@ class BumbleClient(BaseBleakClient):
         """Unsubscribe."""
         deliver = self._callbacks.pop(characteristic.handle, None)
         await self._perform(lambda: self._peer.gatt_client.unsubscribe(characteristic.obj, deliver))
+
+
+async def connect(central: Any, address: Any, timeout: float) -> Any:
+    """Connect a bumble device to a peer and return the connection. Cancelled, it leaves nothing behind."""
+    task = asyncio.ensure_future(central.connect(address, timeout=timeout))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        # bumble would forget a connection attempt that is cancelled, and stumble over its outcome.
+        while not task.done():
+            with contextlib.suppress(core.BaseBumbleError):
+                await central.cancel_connection()
+            await asyncio.wait({task}, timeout=CANCEL_RETRY)
+        if not task.cancelled() and task.exception() is None:
+            await hang_up(task.result())
+        raise
+
+
+def is_up(central: Any, connection: Any) -> bool:
+    """True while a connection has not ended. Asked right after connecting: its end may have come before anybody could
+    listen to it."""
+    return central.connections.get(connection.handle) is connection
+
+
+async def hang_up(connection: Any) -> None:
+    """Disconnect. Bounded: bumble waits for ever when the link goes away by itself in that moment."""
+    with contextlib.suppress(TimeoutError, core.BaseBumbleError):
+        async with asyncio.timeout(HANG_UP_TIMEOUT):
+            await connection.disconnect()
 
 
 async def subscribe(client: Any, characteristic: Any, deliver: Callable[[bytes], None]) -> None:

@@ -12,7 +12,7 @@ from bumble.core import AdvertisingData
 from bumble.device import Peer
 from dbus_fast import Message, Variant
 
-from hil.bleak_backend import ATT_MTU, advertised_name, advertised_services
+from hil.bleak_backend import ATT_MTU, advertised_name, advertised_services, connect, hang_up, is_up
 from hil.bluez.gatt import Gatt
 from hil.bluez.names import DEVICE, HCI0, UNKNOWN_OBJECT, BusError
 from hil.bluez.tree import ObjectTree
@@ -30,7 +30,7 @@ class Devices:
         self._central = central
         self._addresses: dict[str, Any] = {}
         self._connections: dict[str, Any] = {}
-        self._connecting: set[str] = set()
+        self._connecting: dict[str, asyncio.Task[Any]] = {}
         self._resolving: dict[str, asyncio.Task[None]] = {}
 
     async def stop(self) -> None:
@@ -39,8 +39,7 @@ class Devices:
             task.cancel()
         await asyncio.gather(*self._resolving.values(), return_exceptions=True)
         for connection in list(self._connections.values()):
-            with contextlib.suppress(core.BaseBumbleError):
-                await connection.disconnect()
+            await hang_up(connection)
 
     def heard(self, advertisement: Any, filters: Sequence[frozenset[str]]) -> None:
         """Show a device that was heard, if any of the filters lets it pass; an empty one does."""
@@ -83,7 +82,7 @@ class Devices:
         if path not in self._tree:
             raise BusError("DoesNotExist", "Does Not Exist")
         if connection := self._connections.get(path):
-            await connection.disconnect()
+            await hang_up(connection)
         self._tree.remove(path)
 
     async def connect(self, message: Message) -> None:
@@ -97,13 +96,16 @@ class Devices:
             return self._connections[path]
         if path in self._connecting:
             raise BusError("InProgress", "In Progress")
-        self._connecting.add(path)
+        attempt = connect(self._central, self._addresses[path], CONNECT_TIMEOUT)
+        self._connecting[path] = task = asyncio.get_running_loop().create_task(attempt)
         try:
-            connection = await self._central.connect(self._addresses[path], timeout=CONNECT_TIMEOUT)
+            connection = await task
         except (core.BaseBumbleError, TimeoutError) as error:
             raise BusError("Failed", f"br-connection-unknown: {error}") from None
         finally:
-            self._connecting.discard(path)
+            del self._connecting[path]
+        if not is_up(self._central, connection):
+            raise BusError("Failed", "le-connection-abort-by-remote")
         self._connections[path] = connection
         connection.on("disconnection", lambda reason: self._gone(path))
         self._tree.change(path, DEVICE, Connected=Variant("b", True))
@@ -130,12 +132,15 @@ class Devices:
         self._tree.change(path, DEVICE, Connected=Variant("b", False))
 
     async def disconnect(self, message: Message) -> None:
-        """Device1.Disconnect."""
+        """Device1.Disconnect: ends a connection attempt, too."""
         path = message.path or ""
         if path not in self._tree:
             raise BusError(UNKNOWN_OBJECT, "there is no such device")
+        if attempt := self._connecting.get(path):
+            attempt.cancel()
+            await asyncio.wait({attempt})
         if connection := self._connections.get(path):
-            await connection.disconnect()
+            await hang_up(connection)
 
     async def pair(self, message: Message) -> None:
         """Device1.Pair: connects first where it must."""

@@ -9,10 +9,10 @@ everything twice otherwise.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from bleak import BleakClient
 
@@ -25,6 +25,7 @@ from meterlink.transport.ble_scan import Sighting, radio_lock
 from meterlink.transport.bluez_agent import PasskeyAgent, has_agent
 from meterlink.transport.gatt_services import BY_NAME, GattService, custom_service
 from meterlink.transport.head import on_bridge
+from meterlink.transport.patience import drive
 from meterlink.transport.radio import AskPasskey, BleRadio
 from meterlink.transport.stream import StreamTransport
 from meterlink.transport.url import Context, Options, TransportUrl
@@ -37,12 +38,6 @@ DISCONNECT_TIMEOUT: Final = 5.0
 
 ATTEMPTS: Final = 3
 """Tries to connect: the first packet of a connection is easily lost, and the link with it."""
-
-GRACE: Final = 1.0
-"""Seconds that a cancelled operation of the system gets to end."""
-
-_T = TypeVar("_T")
-_abandoned: set[asyncio.Task[Any]] = set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +80,9 @@ class BleTransport(StreamTransport):
         self._ask_passkey = ask_passkey
         self._meter: Sighting | None = None
         self._client: BleakClient | None = None
+        """What :meth:`_close` must disconnect, connected or not."""
+        self._linked: BleakClient | None = None
+        """The client whose disconnection is the loss of the link; one that is still connecting is tried again."""
         self._pipe: GattPipe | None = None
 
     @property
@@ -119,12 +117,15 @@ class BleTransport(StreamTransport):
         for attempt in range(ATTEMPTS):
             self._client = client = BleakClient(meter.device, self._on_disconnected, **self._client_arguments())
             try:
-                await _drive(client.connect(), max(end - loop.time(), 0.1))
+                # An attempt that is stuck seldom comes loose, a new one often works at once.
+                await drive(client.connect(), max((end - loop.time()) / (ATTEMPTS - attempt), 0.1))
             except TimeoutError:
-                raise LinkTimeout(
-                    f"{name} was heard, but let nobody connect within {self._settings.connect_timeout:g} s",
-                    hint="go closer; is another phone connected to it?",
-                ) from None
+                await self._disconnect()
+                if attempt == ATTEMPTS - 1:
+                    raise LinkTimeout(
+                        f"{name} was heard, but let nobody connect within {self._settings.connect_timeout:g} s",
+                        hint="go closer; is another phone connected to it?",
+                    ) from None
             except LINK_FAILURES as error:
                 failure = explain_connect(name, error)
                 await self._disconnect()
@@ -132,6 +133,9 @@ class BleTransport(StreamTransport):
                     raise failure from None
                 await asyncio.sleep(0.25 * 2**attempt)
             else:
+                self._linked = client
+                if not client.is_connected:
+                    self._on_disconnected(client)
                 return client
         raise AssertionError("the last attempt returns or raises")
 
@@ -146,7 +150,7 @@ class BleTransport(StreamTransport):
     async def _pair(self, client: BleakClient, name: str) -> None:
         try:
             async with self._agent(name):
-                await _drive(client.pair(), PAIRING_TIMEOUT)
+                await drive(client.pair(), PAIRING_TIMEOUT)
         except TimeoutError:
             raise LinkTimeout(f"the pairing with {name} was not done within {PAIRING_TIMEOUT:g} s") from None
         except NotImplementedError:
@@ -165,8 +169,8 @@ class BleTransport(StreamTransport):
         return PasskeyAgent(ask) if has_agent() else _NoAgent()
 
     def _on_disconnected(self, client: BleakClient) -> None:
-        # Also called for our own disconnection, and for a client of an earlier attempt.
-        if client is self._client:
+        # Also called for our own disconnection, and for a client that never got so far.
+        if client is self._linked:
             self._lost(LinkLost(f"the Bluetooth link to {self.url} broke", hint="go closer to the meter and try again"))
 
     def _on_data(self, data: bytes) -> None:
@@ -189,11 +193,11 @@ class BleTransport(StreamTransport):
 
     async def _disconnect(self) -> None:
         """Disconnect even a link that is gone: only this frees what bleak and BlueZ hold for it."""
-        client, self._client = self._client, None
+        client, self._client, self._linked = self._client, None, None
         if client is None:
             return
         try:
-            await _drive(client.disconnect(), DISCONNECT_TIMEOUT)
+            await drive(client.disconnect(), DISCONNECT_TIMEOUT)
         except (TimeoutError, *LINK_FAILURES):
             # It could not be told to go; the link supervision of the radio ends it within seconds.
             return
@@ -215,33 +219,6 @@ def _passkey_of(ask: Callable[[str], Awaitable[int | None]] | None, name: str) -
 
 def _silent(name: str) -> str:
     return f"{name} did not answer a subscription (it may want to be paired with: {pairing_hint()})"
-
-
-async def _drive(operation: Coroutine[Any, Any, _T], timeout: float) -> _T:
-    """Run an operation of the system that may ignore its cancellation. Raises TimeoutError, soon after ``timeout`` at
-    the latest; what does not end is left to itself."""
-    task = asyncio.get_running_loop().create_task(operation)
-    try:
-        await asyncio.wait({task}, timeout=timeout)
-        if task.done():
-            return task.result()
-    finally:
-        if not task.done():
-            task.cancel()
-            await asyncio.wait({task}, timeout=GRACE)
-            _leave(task)
-    raise TimeoutError
-
-
-def _leave(task: asyncio.Task[Any]) -> None:
-    _abandoned.add(task)
-
-    def forget(done: asyncio.Task[Any]) -> None:
-        _abandoned.discard(done)
-        if not done.cancelled():
-            done.exception()  # looked at, so that asyncio does not complain about it
-
-    task.add_done_callback(forget)
 
 
 def open_ble(url: TransportUrl, options: Options, context: Context) -> Transport:

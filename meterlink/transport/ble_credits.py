@@ -1,4 +1,4 @@
-"""Flow control by credits, as u-blox and Telit modules do it, without I/O.
+"""Flow control by credits, as u-blox and Telit modules do it.
 
 Each side tells the other how many packets it may send; one octet per telling. u-blox: 255 (-1) ends the connection
 (Low Energy Serial Port Service, "Credits"). Telit: Terminal I/O profile, "UART credits".

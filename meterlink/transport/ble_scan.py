@@ -15,12 +15,16 @@ from bleak.backends.scanner import AdvertisementData
 from bleak.exc import BleakError
 
 from meterlink.errors import LinkUnavailable
-from meterlink.transport.ble_errors import explain_radio
+from meterlink.transport.ble_errors import explain_radio, is_busy
 from meterlink.transport.gatt_services import GattService, known_services
+from meterlink.transport.patience import finish
 from meterlink.transport.radio import BleRadio
 
 START_TIMEOUT: Final = 10.0
 """Seconds the system gets to start or stop listening."""
+
+BUSY_WAIT: Final = 0.1
+"""Seconds until a start is tried again that BlueZ refused because an earlier scan is still ending."""
 
 _locks: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = weakref.WeakKeyDictionary()
 
@@ -73,9 +77,7 @@ async def listen(radio: BleRadio) -> AsyncIterator[Sightings]:
     """Listen while the body runs. Take :func:`radio_lock` around it. Raises LinkUnavailable ``ble-unavailable``."""
     sightings = Sightings()
     try:
-        scanner = BleakScanner(sightings.hear, **scanner_arguments(radio))
-        async with asyncio.timeout(START_TIMEOUT):
-            await scanner.start()
+        scanner = await _start(radio, sightings)
     except TimeoutError:
         raise LinkUnavailable(
             f"the Bluetooth adapter did not start to listen within {START_TIMEOUT:g} s", code="ble-unavailable"
@@ -88,10 +90,28 @@ async def listen(radio: BleRadio) -> AsyncIterator[Sightings]:
         await _stop(scanner)
 
 
+async def _start(radio: BleRadio, sightings: Sightings) -> BleakScanner:
+    loop = asyncio.get_running_loop()
+    end = loop.time() + START_TIMEOUT
+    while True:
+        scanner = BleakScanner(sightings.hear, **scanner_arguments(radio))
+        try:
+            # To its end: a scan that is begun and forgotten would keep BlueZ from ever beginning another one.
+            await finish(scanner.start(), max(end - loop.time(), 0.0))
+        except asyncio.CancelledError:
+            await _stop(scanner)
+            raise
+        except BleakError as error:
+            if not is_busy(error) or loop.time() + BUSY_WAIT > end:
+                raise
+        else:
+            return scanner
+        await asyncio.sleep(BUSY_WAIT)
+
+
 async def _stop(scanner: BleakScanner) -> None:
     try:
-        async with asyncio.timeout(START_TIMEOUT):
-            await scanner.stop()
+        await finish(scanner.stop(), START_TIMEOUT)
     except (TimeoutError, BleakError, OSError, EOFError):
         # The adapter went away while we listened. What was heard is as good as before.
         return
