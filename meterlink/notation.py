@@ -37,6 +37,9 @@ from meterlink.errors import UsageError
 from meterlink.values import Obis
 
 _MOST_NESTED: Final = 32
+_NAME_LENGTH, _ANY = 6, 255
+"""Octet-strings of so many octets that end in this one are shown as logical names: they nearly always are."""
+
 _QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
 _WORD: Final = re.compile(r"[a-z0-9-]+")
 _PLAIN: Final = re.compile(r"[^,\[\]{}\"\s][^,\[\]{}\"]*(?<!\s)\Z|\Z")
@@ -131,7 +134,8 @@ def _scalar(data: Data) -> str:
     if isinstance(value, bool):
         return f"bool:{'true' if value else 'false'}"
     if isinstance(value, bytes):
-        return f"octets:{value.hex()}"
+        is_name = len(value) == _NAME_LENGTH and value[-1] == _ANY
+        return f"obis:{Obis.from_bytes(value)}" if is_name else f"octets:{value.hex()}"
     if isinstance(value, CosemDateTime | CosemDate | CosemTime):
         return f"{data.tag.label}:{_dated(value)}"
     if data.tag is Tag.BIT_STRING:

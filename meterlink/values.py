@@ -85,7 +85,7 @@ class Reading:
         out: dict[str, Any] = {
             "name": self.name,
             "obis": None if self.obis is None else str(self.obis),
-            "value": _json_value(self.value),
+            "value": value_as_json(self.value),
             "unit": self.unit,
             "time": None if self.time is None else self.time.isoformat(),
             "storage": self.storage,
@@ -119,7 +119,8 @@ class MeterReport:
         }
 
 
-def _json_value(value: Value) -> str | bool | None:
+def value_as_json(value: Value) -> str | bool | None:
+    """Return a value for JSON: a number as decimal string, a time in ISO 8601, octets in hex."""
     if isinstance(value, Decimal):
         return format(value, "f")
     if isinstance(value, dt.date):  # datetime is one, too

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 from rich.text import Text
 
-from certs.cli.output import emit, json_option
+from certs.cli.output import emit, json_option, note
 from certs.clock import now
-from meterlink.cli.acting import act
+from meterlink.cli.acting import NOT_ENFORCED, SessionOptions, act, session_options
 from meterlink.cli.report import shown
 from meterlink.commands.configure import Change, Configure, parse_setting
 from meterlink.commands.connect import target_of
@@ -16,14 +18,26 @@ from meterlink.commands.connect import target_of
 @click.command()
 @click.argument("url")
 @click.argument("settings", metavar="NAME=VALUE...", nargs=-1, required=True)
+@session_options
 @json_option
-def configure(url: str, settings: tuple[str, ...]) -> None:
-    """Set objects of a meter, for example `clock=now`, and read them back."""
+def configure(url: str, settings: tuple[str, ...], keys: Path | None, trace: Path | None) -> None:
+    """Set objects of a meter and read them back: clock=now, property-number=12345678, set-day=12-31,
+    averaging-period=15.
+
+    Every value is checked before anything is sent.
+    """
     target = target_of(url)
     wanted = tuple(parse_setting(target.profile, text, now) for text in settings)
-    changes = act(target, Configure(wanted))
-    emit({"changes": [change.as_json() for change in changes]}, lambda: Text("\n".join(map(_line, changes))))
+    changes = act(target, Configure(wanted), SessionOptions(keys, trace))
+    notes = [] if target.enforces_certificates else [NOT_ENFORCED]
+    emit(
+        {"changes": [change.as_json() for change in changes], "notes": notes},
+        lambda: Text("\n".join(map(_line, changes))),
+    )
+    for text in notes:
+        note(f"note: {text}")
 
 
 def _line(change: Change) -> str:
-    return f"{change.name}: {shown(change.after.value)} (was {shown(change.before.value)})"
+    name = change.name.replace("_", " ")
+    return f"{name}: {shown(change.after.value)} (was {shown(change.before.value)})"

@@ -18,6 +18,7 @@ _VERBS: Final = {
     "authority": "certs.cli.authority:authority",
     "certs": "certs.cli.technician:certs",
     "configure": "meterlink.cli.configure:configure",
+    "cosem": "meterlink.cli.cosem:cosem",
     "decode": "meterlink.cli.decode:decode",
     "doctor": "meterlink.cli.doctor:doctor",
     "find": "meterlink.cli.find:find",

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from decimal import Decimal
+from types import MappingProxyType
+from typing import Final
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from meterlink.values import MeterReport, Reading, Value
+
+_LADDERS: Final[Mapping[str, tuple[tuple[int, str], ...]]] = MappingProxyType(
+    {
+        "Wh": ((6, "MWh"), (3, "kWh")),
+        "W": ((6, "MW"), (3, "kW")),
+        "J": ((9, "GJ"), (6, "MJ"), (3, "kJ")),
+    }
+)
+"""Unit -> larger ones, the largest first, with the power of ten between them."""
 
 
 def as_renderable(report: MeterReport) -> RenderableType:
@@ -39,7 +51,7 @@ def _table(readings: tuple[Reading, ...]) -> Table:
         table.add_column("of")
     table.add_column("source", style="dim")
     for reading in readings:
-        cells = [reading.name.replace("_", " "), shown(reading.value), reading.unit]
+        cells = [reading.name.replace("_", " "), *in_usual_unit(reading.value, reading.unit)]
         cells += [_set(reading)] if with_set else []
         cells += [shown(reading.time)] if with_time else []
         row = [Text(cell) for cell in (*cells, reading.source)]
@@ -47,6 +59,15 @@ def _table(readings: tuple[Reading, ...]) -> Table:
             row[1] = Text(reading.note, style="red")
         table.add_row(*row)
     return table
+
+
+def in_usual_unit(value: Value, unit: str) -> tuple[str, str]:
+    """Return a value and its unit as people use it: kWh or MWh instead of eight digits of Wh. No digit is lost."""
+    if isinstance(value, Decimal):
+        for exponent, larger in _LADDERS.get(unit, ()):
+            if abs(value) >= 10**exponent:
+                return shown(value.scaleb(-exponent)), larger
+    return shown(value), unit
 
 
 def shown(value: Value) -> str:

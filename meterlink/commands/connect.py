@@ -90,9 +90,10 @@ def meter_session(
     """
     if target.enforces_certificates:
         return certificate_session(target, transport, credential, clock)
+    link = _link(target, _shared_sap(target))
     judge = _meter_check(credential, clock)
     config = shared_config(target.url.options, credential, secrets, counters, judge)
-    return Session(transport, _link(target, _shared_sap(target)), ClientAssociation(config))
+    return Session(transport, link, ClientAssociation(config))
 
 
 def certificate_session(

@@ -14,7 +14,7 @@ import pytest
 from meterlink import samples
 from meterlink.cli.main import main
 
-VERBS = {"authority", "certs", "configure", "decode", "demo", "doctor", "find", "hil", "read"}
+VERBS = {"authority", "certs", "configure", "cosem", "decode", "demo", "doctor", "find", "hil", "read"}
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,152 @@
+"""`meterlink cosem`: services on any object, and image transfer."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Final
+
+import click
+from rich.text import Text
+
+from certs.cli.output import confirm, emit, json_option, note
+from meterlink import notation
+from meterlink.cli.acting import NOT_ENFORCED, SessionOptions, act, session_options
+from meterlink.cli.progress import progress
+from meterlink.commands.connect import Target, target_of
+from meterlink.commands.image import ImageStatus, TransferImage, Transferred
+from meterlink.commands.low_level import CallMethod, GetAttribute, SetAttribute, class_of, index_of
+from meterlink.cosem.data import Data
+from meterlink.cosem.names import Attribute, Method
+from meterlink.errors import UsageError
+from meterlink.values import Obis
+
+_FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
+_MAX_IMAGE: Final = 64 << 20
+_IDENTIFICATION_LENGTH: Final = 16
+
+
+@click.group()
+def cosem() -> None:
+    """Services of COSEM on any object: for whoever knows the meter's objects.
+
+    CLASS is a number or a name (register), OBIS a code (1-0:1.8.0), INDEX a number or a name (scaler_unit). A VALUE is
+    written TYPE:VALUE, such as u16:5, text:abc, octets:00ff, at:2026-11-22T14:30:00+01:00, [u8:1,u8:2] or
+    {u8:1,null}; docs/cosem.md has all of them.
+    """
+
+
+@cosem.command()
+@click.argument("url")
+@click.argument("class_name", metavar="CLASS")
+@click.argument("obis")
+@click.argument("index")
+@session_options
+@json_option
+def get(url: str, class_name: str, obis: str, index: str, keys: Path | None, trace: Path | None) -> None:
+    """Read an attribute."""
+    target = target_of(url)
+    class_id = class_of(class_name)
+    attribute = Attribute(class_id, _obis(obis), index_of(class_id, index, of_methods=False))
+    _show(target, act(target, GetAttribute(attribute), SessionOptions(keys, trace)))
+
+
+@cosem.command(name="set")
+@click.argument("url")
+@click.argument("class_name", metavar="CLASS")
+@click.argument("obis")
+@click.argument("index")
+@click.argument("value")
+@session_options
+@json_option
+def set_(url: str, class_name: str, obis: str, index: str, value: str, keys: Path | None, trace: Path | None) -> None:
+    """Write an attribute; asks for the permission to commission."""
+    target = target_of(url)
+    class_id = class_of(class_name)
+    attribute = Attribute(class_id, _obis(obis), index_of(class_id, index, of_methods=False))
+    act(target, SetAttribute(attribute, notation.read(value)), SessionOptions(keys, trace))
+    emit({"set": str(attribute), "notes": _notes(target)}, f"{attribute} set")
+    _tell(target)
+
+
+@cosem.command()
+@click.argument("url")
+@click.argument("class_name", metavar="CLASS")
+@click.argument("obis")
+@click.argument("index")
+@click.argument("value", required=False)
+@session_options
+@json_option
+def call(
+    url: str, class_name: str, obis: str, index: str, value: str | None, keys: Path | None, trace: Path | None
+) -> None:
+    """Call a method, with VALUE as its parameter; asks for the permission to commission."""
+    target = target_of(url)
+    class_id = class_of(class_name)
+    method = Method(class_id, _obis(obis), index_of(class_id, index, of_methods=True))
+    argument = None if value is None else notation.read(value)
+    _show(target, act(target, CallMethod(method, argument), SessionOptions(keys, trace)))
+
+
+@cosem.command()
+@click.argument("url")
+@click.argument("file", type=_FILE)
+@click.option("--identification", metavar="TEXT", help="Names the image to the meter. Default: a digest of the file.")
+@click.option("--activate", is_flag=True, help="Put the image in force once it is verified.")
+@click.option("--yes", is_flag=True, help="Do not ask before a firmware is activated.")
+@session_options
+@json_option
+def image(
+    url: str,
+    file: Path,
+    identification: str | None,
+    activate: bool,
+    yes: bool,
+    keys: Path | None,
+    trace: Path | None,
+) -> None:
+    """Transfer new firmware and let the meter verify it; run it again to go on after a broken link."""
+    target = target_of(url)
+    data = _image(file)
+    if activate:
+        confirm(f"Put the firmware {file.name} in force on the meter at {target.url}?", yes=yes)
+    name = identification.encode() if identification else hashlib.sha256(data).digest()[:_IDENTIFICATION_LENGTH]
+    with progress("image") as tell:
+        command = TransferImage(data, name, activate, progress=tell)
+        done = act(target, command, SessionOptions(keys, trace))
+    emit(
+        {"blocks": done.blocks, "sent": done.sent, "status": _status(done), "notes": _notes(target)},
+        f"{done.sent} of {done.blocks} blocks sent, {_status(done)}",
+    )
+    _tell(target)
+
+
+def _image(file: Path) -> bytes:
+    if file.stat().st_size > _MAX_IMAGE:
+        raise UsageError(f"{file} is larger than {_MAX_IMAGE} bytes", code="image")
+    return file.read_bytes()
+
+
+def _status(done: Transferred) -> str:
+    return ImageStatus(done.status).name.lower().replace("_", " ")
+
+
+def _obis(text: str) -> Obis:
+    try:
+        return Obis.parse(text)
+    except ValueError as error:
+        raise UsageError(str(error), code="obis-invalid") from None
+
+
+def _show(target: Target, value: Data) -> None:
+    emit({**notation.to_json(value), "notes": _notes(target)}, Text(notation.write(value)))
+    _tell(target)
+
+
+def _notes(target: Target) -> list[str]:
+    return [] if target.enforces_certificates else [NOT_ENFORCED]
+
+
+def _tell(target: Target) -> None:
+    for text in _notes(target):
+        note(f"note: {text}")

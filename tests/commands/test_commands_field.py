@@ -1,0 +1,167 @@
+"""Meters without certificates: every security of the URL, key files, counters over runs and kills."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from commands_field import AUTHENTICATION, CLIENT_TITLE, PASSWORD, SAPS, SECRET, UNICAST, FieldMeter, served
+
+from meterlink.commands.secrets import meter_secrets
+from meterlink.errors import UsageError
+
+MODES = [("none", 17, ""), *((word, sap, "&ciphering=none") for word, sap in SAPS.items() if word != "hls-gmac")]
+GLO = [("hls-gmac", 19, ""), ("hls-gmac", 19, "&ciphering=ded"), ("hls-gmac", 19, "&ciphering=general-glo")]
+GLO += [("hls-ecdsa", 21, ""), ("hls-ecdsa", 21, "&ciphering=general-ded")]
+
+
+@pytest.mark.parametrize("framing", ["wrapper", "hdlc"])
+@pytest.mark.parametrize(("security", "client", "more"), MODES + GLO)
+def test_every_security_reads(meterlink, field_meter, tmp_path, security, client, more, framing) -> None:
+    keys = field_meter.key_file(tmp_path)
+    with served(field_meter.server, framing) as url:
+        done = meterlink("read", f"{url}&security={security}&client={client}{more}", "--keys", keys, "--json")
+    assert (done.status, done.err) == (0, "")
+    report = done.json
+    assert {reading["name"]: reading["value"] for reading in report["readings"]}["serial_number"] == "00815004"
+    assert "does not enforce certificates" in report["notes"][0]
+
+
+def test_the_password_comes_from_the_environment(meterlink, field_meter, monkeypatch) -> None:
+    monkeypatch.setenv("METERLINK_METER_PASSWORD", PASSWORD)
+    with served(field_meter.server, "wrapper") as url:
+        done = meterlink("read", f"{url}&security=lls&client=18", "--object", "energy")
+    assert done.status == 0
+    assert "does not enforce certificates" in done.out
+
+
+def test_a_wrong_password_is_refused_by_the_meter(meterlink, field_meter, monkeypatch) -> None:
+    monkeypatch.setenv("METERLINK_METER_PASSWORD", "87654321")
+    with served(field_meter.server, "wrapper") as url:
+        done = meterlink("read", f"{url}&security=lls&client=18")
+    assert (done.status, done.code) == (6, "authentication-failure")
+    assert "87654321" not in done.err + done.out
+
+
+def test_the_gate_still_decides_by_the_certificate(meterlink, field_meter, tmp_path) -> None:
+    keys = field_meter.key_file(tmp_path)
+    with served(field_meter.server, "wrapper") as url:
+        url += "&security=hls-gmac&client=19"
+        done = meterlink("configure", url, "clock=now", "--keys", keys, "--trace", tmp_path / "t")
+    assert (done.status, done.code) == (3, "not-permitted")
+    assert [json.loads(line).get("event") for line in (tmp_path / "t").read_text().splitlines()] == [None]
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("security=maybe", "url-invalid"),
+        ("security=lls&client=18", "keys-needed"),
+        ("security=hls-md5&client=22", "keys-needed"),
+        ("security=hls-gmac&client=19", "keys-needed"),
+        ("security=lls", "url-invalid"),
+        ("security=none&ciphering=sometimes", "url-invalid"),
+        ("security=none&suite=9", "url-invalid"),
+    ],
+)
+def test_what_is_missing_or_wrong_is_told_before_anything_is_sent(meterlink, query, code) -> None:
+    done = meterlink("read", f"tcp://127.0.0.1:1?{query}")
+    assert (done.status, done.code) == (2, code)
+
+
+def test_two_runs_never_use_a_counter_twice(meterlink, field_meter, tmp_path) -> None:
+    keys = field_meter.key_file(tmp_path)
+    with served(field_meter.server, "wrapper") as url:
+        for _ in range(3):
+            done = meterlink("read", f"{url}&security=hls-gmac&client=19", "--keys", keys, "--object", "energy")
+            assert done.status == 0
+
+
+def test_a_killed_client_continues_with_a_counter_that_never_repeats(meterlink, field_meter, tmp_path) -> None:
+    """The meter refuses a counter that does not grow, so it judges; the client dies in the middle of its session."""
+    keys = field_meter.key_file(tmp_path)
+    with served(field_meter.server, "hdlc") as url:
+        url += "&security=hls-gmac&client=19"
+        for _ in range(3):
+            command = [
+                sys.executable,
+                "-m",
+                "meterlink",
+                "read",
+                url,
+                "--all",
+                "--keys",
+                keys,
+                "--trace",
+                tmp_path / "t",
+            ]
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            while not (tmp_path / "t").exists() or len((tmp_path / "t").read_text().splitlines()) < 12:
+                assert process.poll() is None
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            (tmp_path / "t").unlink()
+        done = meterlink("read", url, "--keys", keys, "--object", "energy")
+    assert (done.status, done.err) == (0, "")
+
+
+@pytest.mark.parametrize("mode", [0o604, 0o640, 0o666])
+def test_a_key_file_that_others_may_read_is_refused(meterlink, field_meter, tmp_path, mode) -> None:
+    keys = field_meter.key_file(tmp_path)
+    keys.chmod(mode)
+    done = meterlink("read", "tcp://127.0.0.1:1?security=hls-gmac&client=19", "--keys", keys)
+    assert (done.status, done.code) == (2, "key-file-open")
+    assert f"chmod 600 {keys}" in done.err
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "unicast = 'nonsense'",
+        f"unicast = '{UNICAST.hex()}'",
+        f"unicast = '{UNICAST.hex()}'\nauthentication = '00'",
+        "system_title = '00'",
+        "pasword = 'x'",
+        "= 00112233445566778899aabbccddeeff",
+        "counter = -1",
+        "password = 5",
+        "secret = '0xzz'",
+        "signing_key = 'nowhere.pem'",
+        "meter_key = 'keys.toml'",
+        "x" * 70_000,
+    ],
+)
+def test_a_wrong_key_file_is_told_without_its_values(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "keys.toml"
+    path.touch(mode=0o600)
+    path.write_text(content)
+    with pytest.raises(UsageError) as caught:
+        meter_secrets(path, {})
+    assert caught.value.code == "key-file"
+    assert UNICAST.hex() not in str(caught.value)
+    assert "00112233" not in str(caught.value)
+
+
+def test_json_is_read_too_and_nothing_shows_a_secret(field_meter: FieldMeter, tmp_path: Path) -> None:
+    toml = field_meter.key_file(tmp_path)
+    path = tmp_path / "keys.json"
+    path.touch(mode=0o600)
+    content = {"unicast": UNICAST.hex(), "authentication": AUTHENTICATION.hex(), "secret": "0x0102", "counter": 7}
+    path.write_text(json.dumps(content))
+    for secrets in (meter_secrets(toml, {}), meter_secrets(path, {})):
+        assert secrets.keys is not None
+        shown = f"{secrets!r} {secrets.keys!r} {secrets}"
+        for hidden in (UNICAST.hex(), AUTHENTICATION.hex(), PASSWORD, SECRET, repr(UNICAST)[2:-1]):
+            assert hidden not in shown
+    assert meter_secrets(path, {}).secret == b"\x01\x02"
+    assert meter_secrets(path, {}).counter == 7
+    assert meter_secrets(toml, {"METERLINK_METER_PASSWORD": "other"}).password == b"other"
+    assert meter_secrets(toml, {}).system_title == CLIENT_TITLE
+
+
+def test_no_key_file_is_needed_for_nothing() -> None:
+    assert meter_secrets(None, {}).keys is None
+    assert os.environ.get("METERLINK_METER_PASSWORD") is None
