@@ -192,9 +192,14 @@ class BleTransport(StreamTransport):
         await self._disconnect()
 
     async def _disconnect(self) -> None:
-        """Disconnect even a link that is gone: only this frees what bleak and BlueZ hold for it."""
-        client, self._client, self._linked = self._client, None, None
-        if client is None:
+        """Disconnect even a link that is gone: only this frees what bleak and BlueZ hold for it.
+
+        Not a client that never connected: it has nothing to free, and bleak would wait for the end of a link that never
+        was.
+        """
+        client, linked = self._client, self._linked
+        self._client = self._linked = None
+        if client is None or not (client is linked or client.is_connected):
             return
         try:
             await drive(client.disconnect(), DISCONNECT_TIMEOUT)

@@ -170,7 +170,7 @@ def read_recording(lines: Iterable[str]) -> tuple[str, tuple[Entry, ...]]:
         raise DataError(
             f"line {number} of the recording is damaged: {error}",
             code="recording",
-            hint="a recording is written with --record; other captures are read with 'meterlink decode'",
+            hint="a recording is written with --trace; other captures are read with 'meterlink decode'",
         ) from None
     return str(fields.get("url", "")), tuple(entries)
 

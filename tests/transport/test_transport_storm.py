@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hil.transport_storm import SKIES, WARM_UP, Storm, main
+from hil.transport_storm import SKIES, WARM_UP, FrameCounter, Held, Report, Storm, numbered_frame
 
 ROUNDS = WARM_UP + 20
 
@@ -19,11 +19,31 @@ async def test_a_storm(line: str) -> None:
     assert not report.leaks
 
 
-def test_a_fault_is_seen(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """A far end that gives every frame back twice must not pass."""
-    receive = "hil.transport_storm.FarEnd.receive"
-    monkeypatch.setattr(
-        receive, lambda self, data, now: b"".join(frame.to_bytes() * 2 for frame in self._counter.feed(data))
-    )
-    assert main(["pty", "--rounds", "5"]) == 1
-    assert "fault: near end: frame 0 where 1 was due" in capsys.readouterr().out
+@pytest.mark.parametrize(
+    ("numbers", "faults"),
+    [
+        ((0, 1, 2), []),
+        ((0, 1, 1), ["near end: frame 1 where 2 was due"]),
+        ((0, 2), ["near end: frame 2 where 1 was due"]),
+        ((1,), ["near end: frame 1 where 0 was due"]),
+    ],
+)
+def test_a_doubled_or_lost_frame_is_a_fault(numbers: tuple[int, ...], faults: list[str]) -> None:
+    seen: list[str] = []
+    counter = FrameCounter(seen, "near end")
+    counter.feed(b"".join(numbered_frame(number, b"filling") for number in numbers))
+    assert seen == faults
+
+
+def test_a_hurt_frame_is_a_fault() -> None:
+    seen: list[str] = []
+    frame = bytearray(numbered_frame(0, b"filling"))
+    frame[-4] ^= 0x01
+    FrameCounter(seen, "near end").feed(bytes(frame) + numbered_frame(1, b"filling"))
+    assert seen
+
+
+def test_what_grows_is_a_leak() -> None:
+    report = Report(held=[Held(1, 1, 9, 60_000), Held(1, 2, 12, 61_000)])
+    assert report.leaks == "threads 1 -> 2, descriptors 9 -> 12"
+    assert not Report(held=[Held(2, 1, 9, 60_000), Held(1, 1, 9, 61_000)]).leaks
