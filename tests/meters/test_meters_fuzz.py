@@ -93,17 +93,17 @@ def test_a_flipped_bit_of_a_telegram_never_yields_another_value(seed: bytes, dat
         assert set(report.readings) <= set(clean.readings)
 
 
-SIZE = 1 << 17
+SIZE = 1 << 15
 
 HOSTILE = {
     "start octets": b"\x68" * SIZE,
     "plausible starts": b"\x68\xff\xff\x68" * (SIZE // 4),
     "tiny frames": bytes.fromhex("68 03 03 68 08 01 78 81 16") * (SIZE // 9),
-    "many records": (b"\x68\xff\xff\x68\x08\x01\x78" + b"\x00\x06" * 126 + bytes(2)) * 450,
+    "many records": (b"\x68\xff\xff\x68\x08\x01\x78" + b"\x00\x06" * 126 + bytes(2)) * 110,
     "open parentheses": b"1(" * (SIZE // 2),
-    "one line of sets": b"/LUGCUH50\r\n" + b"6.8(1)" * 20_000,
+    "one line of sets": b"/LUGCUH50\r\n" + b"6.8(1)" * 5_000,
     "identifications": b"/LUGCUH50\r\n" * (SIZE // 11),
-    "blocks": b"\x021.1(1)\x03A" * 10_000,
+    "blocks": b"\x021.1(1)\x03A" * 3_000,
     "acknowledgements": b"\xe5" * SIZE,
     "hex digits": b"6" * SIZE,
     "blanks": b" (" + b" " * (SIZE - 2),
@@ -120,8 +120,8 @@ def test_hostile_captures_cost_bounded_time_and_memory(name: str) -> None:
     spent = time.perf_counter() - began
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert spent < 20
-    assert peak < 300 * 2**20
+    assert spent < 5
+    assert peak < 40 * 2**20
 
 
 def test_a_capture_that_is_too_long_is_refused() -> None:
