@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from bleak import BleakClient
@@ -243,7 +243,9 @@ def open_ble(url: TransportUrl, options: Options, context: Context) -> Transport
         pair=options.flag("pair", passkey >= 0),
     )
     adapter = options.text("adapter") or None
-    radio = context.ble or BleRadio(adapter=adapter)
+    radio = context.ble or BleRadio()
+    if adapter is not None:
+        radio = replace(radio, adapter=adapter)
     ask = context.ask_passkey if passkey < 0 else _known(passkey)
     return on_bridge(BleTransport(url.target, settings, radio, ask, str(url)), options)
 

@@ -5,7 +5,8 @@ A recording is a text file with one JSON object per line. The first line is the 
     {"meterlink": "recording", "version": 1, "url": "serial:/dev/ttyUSB0", "started": "2026-01-31T12:00:00+00:00"}
 
 Every other line has ``t``, seconds since the opening, and ``event``: ``sent`` or ``received`` with ``data`` in hex,
-``line`` with the new settings in ``text``, ``closed``, or ``lost`` with the reason in ``text``.
+``line`` with the settings in ``text`` (``300 7E1``; on a serial line the first entry and one for each change),
+``closed``, or ``lost`` with the reason in ``text``.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, TextIO, get_args
@@ -21,6 +22,7 @@ from typing import Any, Final, Literal, TextIO, get_args
 from meterlink.errors import DataError, LinkError, LinkLost, LinkUnavailable
 from meterlink.transport.base import LineSettings, SerialTransport, Transport
 from meterlink.transport.buffer import DEFAULT_LIMIT
+from meterlink.transport.line import parse_line
 from meterlink.transport.stream import StreamTransport
 from meterlink.transport.url import Context, Options, TransportUrl
 
@@ -115,7 +117,7 @@ class Recorder(Transport):
 
 
 class SerialRecorder(Recorder, SerialTransport):
-    """A recorder over a serial transport: changes of the line settings are recorded, too."""
+    """A recorder over a serial transport: the line settings are recorded, too, from the opening on."""
 
     def __init__(self, transport: SerialTransport, sink: Sink) -> None:
         super().__init__(transport, sink)
@@ -126,10 +128,15 @@ class SerialRecorder(Recorder, SerialTransport):
         """The settings in force."""
         return self._serial.line
 
+    async def open(self) -> None:
+        """Open the transport under this one and tell the line it begins on."""
+        await super().open()
+        self._tell("line", text=str(self.line))
+
     async def set_line(self, settings: LineSettings) -> None:
-        """Tell the new settings and change them."""
-        self._tell("line", text=str(settings))
+        """Change the settings and tell them; what the line refuses is not told."""
         await self._serial.set_line(settings)
+        self._tell("line", text=str(settings))
 
 
 def record(transport: Transport, sink: Sink) -> Recorder:
@@ -238,6 +245,43 @@ class ReplayTransport(StreamTransport):
             self._timer = None
 
 
+class SerialReplayTransport(ReplayTransport, SerialTransport):
+    """Plays a recording of a serial line. ``lines`` are the settings it had, the first one at the beginning; others it
+    refuses, as the line may have done then."""
+
+    def __init__(
+        self, entries: Iterable[Entry], lines: Sequence[LineSettings], url: str = "replay:", speed: float = 0.0
+    ) -> None:
+        super().__init__(entries, url, speed)
+        self._lines = tuple(lines)
+        self._line = self._lines[0]
+
+    @property
+    def line(self) -> LineSettings:
+        """The settings in force."""
+        return self._line
+
+    async def set_line(self, settings: LineSettings) -> None:
+        """Note the settings. Raises LinkUnavailable ``line-settings`` for ones that were not recorded."""
+        if settings not in self._lines:
+            raise LinkUnavailable(f"the recording never had its line at {settings}", code="line-settings")
+        self._line = settings
+
+    async def _open(self) -> None:
+        self._line = self._lines[0]
+        await super()._open()
+
+
+def replay(entries: Iterable[Entry], url: str = "replay:", speed: float = 0.0) -> ReplayTransport:
+    """Return what plays a recording: a serial transport where a line was recorded. Raises DataError ``recording``."""
+    script = tuple(entries)
+    try:
+        lines = [parse_line(entry.text) for entry in script if entry.event == "line"]
+    except ValueError as error:
+        raise DataError(f"the recording has damaged line settings: {error}", code="recording") from None
+    return SerialReplayTransport(script, lines, url, speed) if lines else ReplayTransport(script, url, speed)
+
+
 def open_replay(url: TransportUrl, options: Options, context: Context) -> Transport:
     """Open ``replay:FILE``; key ``speed``: 0 at once (default), 1 as it was."""
     speed = options.number("speed", 0.0, 0.0, 1000.0)
@@ -248,4 +292,4 @@ def open_replay(url: TransportUrl, options: Options, context: Context) -> Transp
         raise LinkUnavailable(
             f"the recording {url.target} cannot be read: {error.strerror}", hint="give the path of a recording"
         ) from None
-    return ReplayTransport(entries, str(url), speed)
+    return replay(entries, str(url), speed)

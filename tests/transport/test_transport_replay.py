@@ -11,9 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hil.pty import PtyLine
+from hil.transport_conformance import FarEnd
 from meterlink.errors import DataError, LinkError, LinkLost, LinkTimeout, LinkUnavailable
+from meterlink.transport.base import LineSettings, Parity, SerialTransport
+from meterlink.transport.line import parse_line
 from meterlink.transport.memory import pair
-from meterlink.transport.replay import Entry, FileSink, Recorder, ReplayTransport, read_recording, record
+from meterlink.transport.replay import Entry, FileSink, Recorder, ReplayTransport, read_recording, record, replay
+from meterlink.transport.serial import SerialPortTransport
 from meterlink.transport.url import open_transport
 
 SESSION = (
@@ -136,6 +141,44 @@ async def test_replay_by_url(tmp_path: Path) -> None:
 async def test_a_recording_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(LinkUnavailable):
         open_transport(f"replay:{tmp_path / 'none'}")
+
+
+async def test_a_serial_line_is_recorded_and_played_with_its_settings() -> None:
+    slow, fast = LineSettings(300, 7, "E", 1), LineSettings(2400, 7, "E", 1)
+    entries: list[Entry] = []
+    far = FarEnd()
+    async with PtyLine(far.handler) as line, record(SerialPortTransport(line.port, slow), entries.append) as recorder:
+        assert isinstance(recorder, SerialTransport)
+        await recorder.send(b"?")
+        await far.wait_for(1)
+        await recorder.set_line(fast)
+        line.driver.say(b"!")
+        assert await recorder.receive(1.0) == b"!"
+    told = [(entry.event, entry.text or entry.data) for entry in entries]
+    assert told == [("line", "300 7E1"), ("sent", b"?"), ("line", "2400 7E1"), ("received", b"!"), ("closed", b"")]
+    async with replay(entries) as meter:
+        assert isinstance(meter, SerialTransport)
+        assert meter.line == slow
+        await meter.send(b"?")
+        await meter.set_line(fast)
+        assert meter.line == fast
+        assert await meter.receive(1.0) == b"!"
+        with pytest.raises(LinkUnavailable) as caught:
+            await meter.set_line(LineSettings(9600))
+        assert caught.value.code == "line-settings"
+
+
+@pytest.mark.parametrize("text", ["", "fast", "300", "300 7X1", "-1 7E1", "300 7E1 more"])
+def test_a_recording_with_damaged_line_settings(text: str) -> None:
+    with pytest.raises(DataError) as caught:
+        replay([Entry(0.0, "line", text=text)])
+    assert caught.value.code == "recording"
+
+
+@given(st.integers(1, 1_000_000), st.sampled_from([7, 8]), st.sampled_from("NEO"), st.sampled_from([1, 2]))
+def test_line_settings_survive_their_text(baud: int, bits: int, parity: Parity, stop: int) -> None:
+    settings = LineSettings(baud, bits, parity, stop)
+    assert parse_line(str(settings)) == settings
 
 
 @pytest.mark.parametrize(
