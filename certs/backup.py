@@ -88,7 +88,7 @@ def restore(store: Store, path: Path, passphrase: str, *, plain: bool = False) -
     """
     try:
         domains, certificates, requests = _read(sealing.unseal(files.read(path, MAX_BACKUP), passphrase, _CONTEXT))
-    except (KeyError, *UNREADABLE) as error:
+    except UNREADABLE as error:
         raise StoreError("backup-damaged", "this is not a backup of this program", _HINT) from error
     known = {domain.id for domain in store.domains()}
     new_domains = [domain for domain in domains if domain.id not in known]

@@ -1,7 +1,7 @@
 """What the X.509 library raises for bytes that are not what they should be, in one place.
 
-The library parses lazily: a certificate that loads may still fail when its subject is asked for. :func:`is_readable`
-asks for everything once, so that nothing fails later.
+The library parses lazily: a certificate that loads may still fail when its subject is asked for. What is loaded here
+was asked for everything once, so that nothing fails later, and nothing prints a warning.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import pkcs7
+from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 from cryptography.utils import CryptographyDeprecationWarning
 
 UNREADABLE: Final = (
     ValueError,
     TypeError,
+    KeyError,
     UnsupportedAlgorithm,
     InvalidSignature,
     x509.InvalidVersion,
@@ -32,19 +33,47 @@ UNREADABLE: Final = (
 def load_der(data: bytes) -> x509.Certificate:
     """Return a certificate from DER. Raises one of :data:`UNREADABLE`."""
     with quiet():
-        return x509.load_der_x509_certificate(data)
+        return _readable([x509.load_der_x509_certificate(data)])[0]
 
 
 def load_pem(data: bytes) -> list[x509.Certificate]:
     """Return the certificates in a PEM file, at least one. Raises one of :data:`UNREADABLE`."""
     with quiet():
-        return x509.load_pem_x509_certificates(data)
+        return _readable(x509.load_pem_x509_certificates(data))
 
 
 def load_pkcs7(data: bytes, *, is_pem: bool) -> list[x509.Certificate]:
     """Return the certificates in a PKCS#7 bag. Raises one of :data:`UNREADABLE`."""
     with quiet():
-        return pkcs7.load_pem_pkcs7_certificates(data) if is_pem else pkcs7.load_der_pkcs7_certificates(data)
+        found = pkcs7.load_pem_pkcs7_certificates(data) if is_pem else pkcs7.load_der_pkcs7_certificates(data)
+        return _readable(found)
+
+
+def load_csr(data: bytes, *, is_pem: bool) -> x509.CertificateSigningRequest:
+    """Return a certificate signing request. Raises one of :data:`UNREADABLE`."""
+    with quiet():
+        csr = x509.load_pem_x509_csr(data) if is_pem else x509.load_der_x509_csr(data)
+        try:
+            _ = (csr.subject, csr.signature_algorithm_oid)
+        except UserWarning as warning:
+            raise ValueError(str(warning)) from warning
+    if not is_whole(csr):
+        raise ValueError("the signature is no string of whole bytes")
+    return csr
+
+
+def _readable(certificates: list[x509.Certificate]) -> list[x509.Certificate]:
+    if not all(map(is_readable, certificates)):
+        raise ValueError("a certificate cannot be read in every part")
+    return certificates
+
+
+def is_whole(signed: x509.Certificate | x509.CertificateSigningRequest | x509.CertificateRevocationList) -> bool:
+    """Tell whether the signature is a string of whole bytes.
+
+    Readers ignore the count of unused bits before it, so without this check one bit could be changed unnoticed.
+    """
+    return signed.public_bytes(Encoding.DER).endswith(b"\0" + signed.signature)
 
 
 def is_readable(certificate: x509.Certificate) -> bool:
@@ -59,14 +88,16 @@ def is_readable(certificate: x509.Certificate) -> bool:
                 certificate.not_valid_after_utc,
                 certificate.signature_algorithm_oid,
             )
-    except UNREADABLE:
+        return is_whole(certificate)
+    except (*UNREADABLE, UserWarning):
         return False
-    return True
 
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep the library from warning about serial numbers and names that the profile refuses anyway."""
+    """Keep the library from warning about serial numbers, which the profile judges itself. A name whose parts have a
+    length that they cannot have is no warning but a ``UserWarning`` raised."""
     with warnings.catch_warnings():
+        warnings.filterwarnings("error", "Attribute's length", UserWarning)
         warnings.simplefilter("ignore", CryptographyDeprecationWarning)
         yield

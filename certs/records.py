@@ -153,7 +153,7 @@ def read_certificate(folder: Path) -> CertificateRecord:
             leaf, tuple(chain), _read_key(folder, meta), str(meta["domain"]), _read_time(meta["added"])
         )
         key_id(record.public_key)
-    except (CertsError, KeyError, *UNREADABLE) as error:
+    except (CertsError, *UNREADABLE) as error:
         raise _damaged(folder, error) from error
     if record.id != folder.name:
         raise _damaged(folder, ValueError("certificate.pem was exchanged"))
@@ -174,7 +174,7 @@ def read_request(folder: Path) -> RequestRecord:
             token_id=meta["token"],
             renews=meta["renews"],
         )
-    except (CertsError, KeyError, *UNREADABLE) as error:
+    except (CertsError, *UNREADABLE) as error:
         raise _damaged(folder, error) from error
     if record.id != folder.name:
         raise _damaged(folder, ValueError("request.csr was exchanged"))
@@ -185,7 +185,7 @@ def salvage_key(folder: Path) -> StoredKey | None:
     """Return the private key of a folder whose other files are damaged, None where the key is, too."""
     try:
         return _read_key(folder, _read_meta(folder))
-    except (CertsError, KeyError, *UNREADABLE):
+    except (CertsError, *UNREADABLE):
         return None
 
 

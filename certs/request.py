@@ -22,7 +22,7 @@ from cryptography.x509.oid import NameOID
 from certs import cose, names, profile
 from certs.errors import RequestError
 from certs.levels import ARC, TOKEN_ATTRIBUTE
-from certs.loading import UNREADABLE, load_der
+from certs.loading import UNREADABLE, load_csr, load_der
 from certs.names import file_name
 from certs.token import Token
 
@@ -195,9 +195,7 @@ def _load(data: bytes) -> x509.CertificateSigningRequest:
     if len(data) > MAX_REQUEST:
         raise RequestError("csr-format", f"a request has at most {MAX_REQUEST} bytes", hint)
     try:
-        if _PEM.search(data):
-            return x509.load_pem_x509_csr(data)
-        return x509.load_der_x509_csr(data)
+        return load_csr(data, is_pem=_PEM.search(data) is not None)
     except UNREADABLE as error:
         raise RequestError("csr-format", "this is not a certificate signing request", hint) from error
 

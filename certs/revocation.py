@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from certs import profile
 from certs.clock import show
 from certs.errors import ProfileError
-from certs.loading import UNREADABLE
+from certs.loading import UNREADABLE, is_whole
 
 MAX_CRL_SIZE: Final = 4 * 1024 * 1024
 """Bytes of a revocation list that are read: about 100,000 entries."""
@@ -31,6 +31,8 @@ def load_crl(data: bytes) -> x509.CertificateRevocationList:
         _ = (crl.issuer, crl.last_update_utc, crl.next_update_utc, crl.signature_algorithm_oid, len(crl))
     except UNREADABLE as error:
         raise ProfileError("crl-format", "this is not a revocation list", hint) from error
+    if not is_whole(crl):
+        raise ProfileError("crl-format", "the revocation list was altered", hint)
     return crl
 
 

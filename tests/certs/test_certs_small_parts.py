@@ -18,10 +18,23 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from certs import cbor, cose, fetching, files, importing, locking, path, profile, records, requesting, revocation
+from certs import (
+    cbor,
+    cose,
+    fetching,
+    files,
+    importing,
+    locking,
+    path,
+    profile,
+    records,
+    request,
+    requesting,
+    revocation,
+)
 from certs.clock import now, show
 from certs.domain import TrustDomain
-from certs.errors import CertsError, ProfileError, StoreError
+from certs.errors import CertsError, ProfileError, RequestError, StoreError
 from certs.levels import Level, Permission, levels_granting
 from certs.store import Store, default_home
 
@@ -261,6 +274,23 @@ def test_a_name_in_a_message_is_never_raw() -> None:
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a\x1b[31m\u202eb"), ])  # fmt: skip
     assert profile.describe_name(name) == "a?[31m?b"
     assert profile.describe_name(x509.Name([])) == "no name"
+
+
+def test_a_name_with_a_part_of_impossible_length_is_refused_without_a_warning() -> None:
+    authority = TestAuthority.create()
+    key = ec.generate_private_key(ec.SECP256R1())
+    with pytest.warns(UserWarning, match="length"):
+        wrong = x509.NameAttribute(x509.NameOID.COUNTRY_NAME, "Germany", _validate=False)
+    csr = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([wrong])).sign(key, hashes.SHA256())
+    with pytest.raises(RequestError, match="csr-format"):
+        request.read_request(csr.public_bytes(Encoding.DER))
+    issuer = authority.domain.issuing_ca
+    leaf = profile._builder(x509.Name([wrong]), issuer.subject, key.public_key())
+    signed = profile._sign(leaf, NOW, profile.LEVEL_LIFETIME, authority.made.issuing_key, issuer)
+    with pytest.raises(ProfileError, match="certificate-format"):
+        authority.domain.check_level(der(signed), NOW)
+    with pytest.raises(ProfileError, match="certificate-format"):
+        authority.domain.check_level(signed, NOW)
 
 
 # --- what else a store is asked ---

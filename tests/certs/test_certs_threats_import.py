@@ -8,9 +8,10 @@ from certs_support import NOW, Device, TestAuthority, der, pem, unchanged
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from certs import importing, profile
+from certs import importing, profile, revocation
 from certs.clock import show
 from certs.entries import Status
 from certs.errors import CertsError, KeyStoreError, ProfileError
@@ -93,17 +94,31 @@ def test_row_13_another_ca_with_the_same_name_brings_its_chain(device: Device) -
 
 
 def test_row_13_altered_certificate(device: Device) -> None:
-    good = der(device.authority.issue(device.request()))
-    store = device.store()
-    with unchanged(device.home):
-        for bit in range(3, len(good) * 8, 29):
-            altered = bytearray(good)
-            altered[bit // 8] ^= 1 << bit % 8
-            with pytest.raises(CertsError):
-                importing.import_bytes(store, bytes(altered))
-    in_signature = bytearray(good)
-    in_signature[-3] ^= 1
-    refused(device, "chain", bytes(in_signature))
+    altered = bytearray(der(device.authority.issue(device.request())))
+    altered[-3] ^= 1
+    refused(device, "chain", bytes(altered))
+
+
+def test_row_13_every_flipped_bit_of_a_certificate_is_refused() -> None:
+    authority = TestAuthority.create()
+    key = ec.generate_private_key(ec.SECP256R1()).public_key()
+    meter, title = der(authority.meter(key, bytes(8))), bytes(8)
+    assert authority.domain.check_meter(meter, NOW, title)
+    for bit in range(len(meter) * 8):
+        altered = bytearray(meter)
+        altered[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(ProfileError):
+            authority.domain.check_meter(bytes(altered), NOW, title)
+
+
+def test_row_18_every_flipped_bit_of_a_revocation_list_is_refused() -> None:
+    authority = TestAuthority.create()
+    crl = authority.crl(1, 2).public_bytes(Encoding.DER)
+    for bit in range(len(crl) * 8):
+        altered = bytearray(crl)
+        altered[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(ProfileError):
+            authority.domain.with_crl(revocation.load_crl(bytes(altered)))
 
 
 def test_row_13_missing_issuing_ca(device: Device) -> None:
@@ -288,6 +303,13 @@ def test_row_20_a_meters_certificate_has_no_level(device: Device) -> None:
 def test_row_20_unknown_level_or_two(device: Device, oids: tuple[x509.ObjectIdentifier, ...]) -> None:
     builder = leaf_builder(device).add_extension(usage(digital_signature=True), critical=True)
     refused(device, "level-unknown", sign(device, builder.add_extension(policies(*oids), critical=False)))
+
+
+@pytest.mark.parametrize("organization", ["a\u202eb", "a\nb", " a", "x" * 200])
+def test_row_20_names_that_cannot_be_seen_as_they_are(device: Device, organization: str) -> None:
+    record = device.request()
+    refused(device, "organization-name", der(device.authority.issue(record, organization=organization)))
+    refused(device, "organization-name", der(device.authority.issue(record, tag=organization)))
 
 
 # --- row 21 ---

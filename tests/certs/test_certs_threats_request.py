@@ -109,6 +109,15 @@ def test_row_5_token_exchanged_inside_the_request(authority: TestAuthority, text
     assert caught.value.code == "csr-signature"
 
 
+def test_row_5_every_flipped_bit_of_a_request_is_refused(text: str) -> None:
+    signed = builder(text).sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256()).public_bytes(Encoding.DER)
+    for bit in range(len(signed) * 8):
+        altered = bytearray(signed)
+        altered[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(RequestError):
+            request.read_request(bytes(altered))
+
+
 # --- row 6 ---
 
 
