@@ -6,6 +6,7 @@ generator with a seed, so that every run can be repeated.
 
 from __future__ import annotations
 
+import abc
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -44,7 +45,7 @@ def by_chance(share: float, seed: int) -> Choice:
 
 
 @dataclass
-class _Chosen:
+class _Chosen(abc.ABC):
     """Base: counts units and alters those that are chosen."""
 
     choice: Choice
@@ -54,9 +55,9 @@ class _Chosen:
         number, self._count = self._count, self._count + 1
         return list(self.alter(unit)) if self.choice(number) else [(0.0, unit)]
 
+    @abc.abstractmethod
     def alter(self, unit: bytes) -> Iterable[Arrival]:
         """Return what arrives of a unit that was hit."""
-        raise NotImplementedError
 
 
 @dataclass
