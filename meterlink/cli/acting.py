@@ -15,11 +15,14 @@ import click
 from certs.cli.asking import open_store, tell
 from certs.cli.output import interactive
 from certs.clock import now
+from certs.entries import Credential
 from meterlink.commands.command import Command, perform
 from meterlink.commands.connect import Target, meter_session
 from meterlink.commands.secrets import meter_secrets
 from meterlink.counter_file import FileCounterStore
+from meterlink.errors import UsageError
 from meterlink.session import Session
+from meterlink.transport.base import Transport
 from meterlink.transport.replay import FileSink, Sink, record
 from meterlink.transport.url import Context, open_transport
 
@@ -53,22 +56,40 @@ def session_options(verb: _Verb) -> _Verb:
 def act(target: Target, command: Command[_R], options: SessionOptions | None = None) -> _R:
     """Run ``command`` on the meter at ``target`` with the active certificate.
 
-    Raises what the gate or the session raises.
+    Raises UsageError ``profile`` for a meter that sends readouts and has no objects, and what the gate or the session
+    raises.
     """
     options = options or SessionOptions()
+    if not target.speaks_cosem:
+        raise UsageError(
+            f"{target.profile.title} has no COSEM objects: this cannot be done with it",
+            code="profile",
+            hint="name another family in the URL (?profile=cosem-heat), or see docs/reading-heat-meters.md",
+        )
     secrets = meter_secrets(options.keys)
+    with way_to(target, options) as (credential, transport):
+
+        def session() -> Session:
+            return meter_session(target, transport(), credential, now, secrets, FileCounterStore())
+
+        return asyncio.run(perform(command, credential, session, now()))
+
+
+@contextlib.contextmanager
+def way_to(target: Target, options: SessionOptions) -> Iterator[tuple[Credential, Callable[[], Transport]]]:
+    """Yield the active certificate and a call that makes a transport to the meter, not opened yet and recorded where
+    ``--trace`` asks for it. The user is told what is wrong with the store."""
     store = open_store()
     tell(store.notices())
     credential = store.active()
     context = Context(ask_passkey=_ask_passkey if interactive() else None)
     with _tracing(options.trace, str(target.url)) as sink:
 
-        def session() -> Session:
-            transport = open_transport(target.url, context)
-            recorded = transport if sink is None else record(transport, sink)
-            return meter_session(target, recorded, credential, now, secrets, FileCounterStore())
+        def transport() -> Transport:
+            made = open_transport(target.url, context)
+            return made if sink is None else record(made, sink)
 
-        return asyncio.run(perform(command, credential, session, now()))
+        yield credential, transport
 
 
 @contextlib.contextmanager

@@ -28,6 +28,12 @@ from meterlink.transport.url import TransportUrl, parse_url
 
 DEFAULT_PROFILE: Final = "cosem-heat"
 
+_DEFAULT_PROFILES: Final[Mapping[str, str]] = MappingProxyType({"optical": "generic-text"})
+"""Scheme -> family where the URL names none. Under an optical head is a meter of the field, which says its name."""
+
+_COSEM_KEYS: Final = frozenset({"framing", "client", "server", "physical", "security", "ciphering", "suite"})
+"""Keys of the URL that a COSEM meter alone has."""
+
 _FRAMING: Final[Mapping[str, str]] = MappingProxyType({"tcp": "wrapper"})
 """Scheme -> framing where it is not HDLC (IEC 62056-47 is made for TCP)."""
 
@@ -60,19 +66,30 @@ class Target:
     @property
     def enforces_certificates(self) -> bool:
         """Whether the meter itself decides by the certificate what may be done."""
-        return self.security == _BY_CERTIFICATE
+        return self.speaks_cosem and self.security == _BY_CERTIFICATE
+
+    @property
+    def speaks_cosem(self) -> bool:
+        """Whether there are sessions and objects; a meter that sends a readout has neither."""
+        return self.profile.protocol == "cosem"
 
 
 def target_of(url: str) -> Target:
     """Read a meter's URL. Raises UsageError for what no URL can be; nothing is opened."""
     parsed = parse_url(url)
-    target = Target(parsed, profile(parsed.options.get("profile", DEFAULT_PROFILE)))
-    if not target.enforces_certificates and target.security not in MECHANISMS:
+    target = Target(parsed, profile(parsed.options.get("profile", _default_profile(parsed))))
+    if target.security not in (_BY_CERTIFICATE, *MECHANISMS):
         words = ", ".join((_BY_CERTIFICATE, *MECHANISMS))
         raise UsageError(
             f"security={target.security} is not known", code="url-invalid", hint=f"security is one of {words}"
         )
     return target
+
+
+def _default_profile(url: TransportUrl) -> str:
+    if _COSEM_KEYS & url.options.keys():
+        return DEFAULT_PROFILE
+    return _DEFAULT_PROFILES.get(url.scheme, DEFAULT_PROFILE)
 
 
 def meter_session(
