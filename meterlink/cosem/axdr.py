@@ -22,6 +22,9 @@ MAX_DEPTH: Final = 32
 """Deepest nesting of arrays and structures that is read or written. The deepest in the standard, an object list, has
 seven."""
 
+MAX_VALUES: Final = 200_000
+"""Most values that one message may hold: about 20 MB as Python objects, and a profile of 28,000 rows of six."""
+
 _SHAPE_MISSES: Final = 16
 """After so many rows that were unlike the row before, an array is read value by value to its end."""
 
@@ -42,10 +45,14 @@ def decode(buffer: bytes) -> Data:
     return data
 
 
-def decode_from(buffer: bytes, offset: int = 0) -> tuple[Data, int]:
-    """Read one value at ``offset``; return it and the offset behind it. Raises ProtocolError."""
+def decode_from(buffer: bytes, offset: int = 0, budget: list[int] | None = None) -> tuple[Data, int]:
+    """Read one value at ``offset``; return it and the offset behind it. Raises ProtocolError.
+
+    Values of one message that are read one by one share a ``budget``: a list of one element, :data:`MAX_VALUES` at
+    first, from which what each announces is taken.
+    """
     try:
-        return _read(buffer, offset, MAX_DEPTH)
+        return _read(buffer, offset, MAX_DEPTH, [MAX_VALUES] if budget is None else budget)
     except (IndexError, struct.error):
         raise ProtocolError("the data end early") from None
 
@@ -65,14 +72,15 @@ def encode_into(out: bytearray, data: Data) -> None:
         raise LocalProtocolError(f"a value does not fit its type: {type(error).__name__}") from None
 
 
-def _read(buffer: bytes, position: int, depth: int) -> tuple[Data, int]:
+def _read(buffer: bytes, position: int, depth: int, budget: list[int]) -> tuple[Data, int]:
+    """Read one value. ``budget`` holds, in its one element, how many values may still be announced."""
     number = buffer[position]
     leaf = _LEAVES[number]
     if leaf is not None:
         value, position = leaf(buffer, position + 1)
         return _make((_TAGS[number], value)), position
     if number == Tag.COMPACT_ARRAY:
-        compact, position = read_compact_array(buffer, position + 1)
+        compact, position, budget[0] = read_compact_array(buffer, position + 1, budget[0])
         return Data(Tag.COMPACT_ARRAY, compact), position
     if number not in (Tag.ARRAY, Tag.STRUCTURE):
         raise ProtocolError(f"no type of data has the tag {number}")
@@ -81,25 +89,31 @@ def _read(buffer: bytes, position: int, depth: int) -> tuple[Data, int]:
     count, position = read_length(buffer, position + 1)
     if count > len(buffer) - position:
         raise IndexError
+    budget[0] -= count
+    if budget[0] < 0:
+        raise ProtocolError(f"more than {MAX_VALUES} values in one message", code="too-many-values")
     if number == Tag.ARRAY:
-        return _read_array(buffer, position, count, depth - 1)
+        return _read_array(buffer, position, count, depth - 1, budget)
     items = []
     for _ in range(count):
-        item, position = _read(buffer, position, depth - 1)
+        item, position = _read(buffer, position, depth - 1, budget)
         items.append(item)
     return _make((Tag.STRUCTURE, tuple(items))), position
 
 
-def _read_array(buffer: bytes, position: int, count: int, depth: int) -> tuple[Data, int]:
+def _read_array(buffer: bytes, position: int, count: int, depth: int, budget: list[int]) -> tuple[Data, int]:
     items: list[Data] = []
     misses = 0
     while len(items) < count:
-        item, position = _read(buffer, position, depth)
+        item, position = _read(buffer, position, depth, budget)
         items.append(item)
         if item[0] is Tag.STRUCTURE and misses < _SHAPE_MISSES:
             shape = _shape_of(item)
             if shape is not None:
-                position = _read_rows(buffer, position, count - len(items), shape, items)
+                width, before = len(shape.tags), len(items)
+                most = min(count - before, budget[0] // width)
+                position = _read_rows(buffer, position, most, shape, items)
+                budget[0] -= (len(items) - before) * width
             misses += 1
     return _make((Tag.ARRAY, tuple(items))), position
 

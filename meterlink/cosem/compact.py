@@ -12,27 +12,30 @@ from meterlink.cosem.data import CompactArray, Data, Tag, TypeDescription
 from meterlink.cosem.leaves import READERS, WRITERS, read_length, read_octets, write_length, write_octets
 from meterlink.errors import ProtocolError
 
-MAX_VALUES: Final = 200_000
-"""Most values, containers included, that one compact array may hold."""
-
 MAX_TYPE_DEPTH: Final = 8
 
-def read_compact_array(buffer: bytes, position: int) -> tuple[CompactArray, int]:
-    """Return the compact array whose type description starts at ``position``, and the position behind it.
+_COST: Final = 4
+"""What a compact array counts for itself: with its type it takes the room of so many values."""
+
+
+def read_compact_array(buffer: bytes, position: int, budget: int) -> tuple[CompactArray, int, int]:
+    """Return the compact array whose type description starts at ``position``, the position behind it, and what it
+    leaves of ``budget``, the number of values that it may hold, containers included.
 
     Raises ProtocolError, and IndexError when the buffer ends early.
     """
+    budget = _spend(budget, _COST)
     description, position = _read_description(buffer, position, 0)
     contents, position = read_octets(buffer, position)
     items: list[Data] = []
-    at, budget = 0, MAX_VALUES
+    at = 0
     while at < len(contents):
         before = at
         item, at, budget = _read_element(contents, at, description, budget)
         if at == before:
             raise ProtocolError("the elements of a compact array have no contents")
         items.append(item)
-    return CompactArray(description, tuple(items)), position
+    return CompactArray(description, tuple(items)), position, budget
 
 
 def write_compact_array(out: bytearray, value: CompactArray) -> None:
@@ -42,6 +45,12 @@ def write_compact_array(out: bytearray, value: CompactArray) -> None:
     for item in value.items:
         _write_element(contents, item, value.description)
     write_octets(out, bytes(contents))
+
+
+def _spend(budget: int, values: int) -> int:
+    if budget < values:
+        raise ProtocolError("too many values in the compact arrays of one message", code="too-many-values")
+    return budget - values
 
 
 def _read_description(buffer: bytes, position: int, depth: int) -> tuple[TypeDescription, int]:
@@ -68,9 +77,7 @@ def _read_description(buffer: bytes, position: int, depth: int) -> tuple[TypeDes
 
 
 def _read_element(buffer: bytes, position: int, kind: TypeDescription, budget: int) -> tuple[Data, int, int]:
-    budget -= 1
-    if budget < 0:
-        raise ProtocolError(f"a compact array of more than {MAX_VALUES} values")
+    budget = _spend(budget, 1)
     if not kind.parts and kind.tag not in (Tag.ARRAY, Tag.STRUCTURE):
         value, position = READERS[kind.tag](buffer, position)
         return Data(kind.tag, value), position, budget

@@ -18,11 +18,12 @@ MAX_LIST: int = 1_000
 class Reader:
     """A position in a buffer. Every method raises ProtocolError when the buffer ends early."""
 
-    __slots__ = ("_buffer", "_position")
+    __slots__ = ("_budget", "_buffer", "_position")
 
     def __init__(self, buffer: bytes, position: int = 0) -> None:
         self._buffer = buffer
         self._position = position
+        self._budget = [axdr.MAX_VALUES]
 
     def u8(self) -> int:
         """Return one octet."""
@@ -68,7 +69,7 @@ class Reader:
 
     def data(self) -> Data:
         """Return one A-XDR value."""
-        data, self._position = axdr.decode_from(self._buffer, self._position)
+        data, self._position = axdr.decode_from(self._buffer, self._position, self._budget)
         return data
 
     def count(self) -> int:

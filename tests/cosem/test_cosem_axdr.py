@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import resource
 import struct
+import tracemalloc
 from typing import Any
 
 import construct as c
@@ -12,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meterlink.cosem import axdr, compact
+from meterlink.cosem import apdu, axdr
 from meterlink.cosem import data as cosem
 from meterlink.cosem.data import CompactArray, Data, Tag, TypeDescription
 from meterlink.cosem.dates import CosemDate, CosemDateTime, CosemTime
@@ -168,7 +170,55 @@ def test_a_compact_array_cannot_unfold_without_bound(octets: str) -> None:
     except ProtocolError:
         return
     assert isinstance(data.value, CompactArray)
-    assert len(data.value.items) <= compact.MAX_VALUES
+    assert len(data.value.items) <= axdr.MAX_VALUES
+
+
+# The values that take the most room for their octets. A tenth of the bound and of the longest transfer is tried.
+TENTH = 20_000
+
+HEAVY = {
+    "nulls": b"\x00",
+    "unsigned": b"\x11\x05",
+    "long-unsigned": b"\x12\x05\x05",
+    "strings": b"\x09\x01\xff",
+    "structures of one": b"\x02\x01\x00",
+    "structures of two": b"\x02\x02\x0f\x01\x0f\x02",
+    "arrays": b"\x01\x01\x00",
+    "compact arrays": b"\x13\x11\x00",
+    "compact arrays that unfold": bytes.fromhex("130240") + bytes(63) + b"\x11\x40" + bytes(64),
+}
+
+
+@pytest.mark.parametrize("name", HEAVY)
+@pytest.mark.parametrize("as_list", [False, True])
+def test_45_a_long_transfer_of_anything_takes_bounded_memory(
+    name: str, as_list: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(axdr, "MAX_VALUES", TENTH)
+    count = 52 * 1024 // len(HEAVY[name])
+    octets = b"\x01\x83" + count.to_bytes(3, "big") + HEAVY[name] * count
+    if as_list:  # the same in the results of one response, which share the bound
+        part = count // 100
+        results = (b"\x00\x01\x83" + part.to_bytes(3, "big") + HEAVY[name] * part) * 100
+        octets = bytes.fromhex("C403C164") + results
+    tracemalloc.start()
+    with contextlib.suppress(ProtocolError):
+        apdu.decode(octets) if as_list else axdr.decode(octets)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2_800_000
+
+
+def test_more_values_than_the_bound_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(axdr, "MAX_VALUES", TENTH)
+    for width in (0, 1, 6):
+        rows = axdr.MAX_VALUES // (width + 1) + 1
+        row = cosem.structure(*[cosem.u8(1)] * width)
+        with pytest.raises(ProtocolError) as caught:
+            axdr.decode(axdr.encode(cosem.array([row] * rows)))
+        assert caught.value.code == "too-many-values"
+        whole = cosem.array([row] * (axdr.MAX_VALUES // (width + 1)))
+        assert axdr.decode(axdr.encode(whole)) == whole
 
 
 @pytest.mark.parametrize(
