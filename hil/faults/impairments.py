@@ -146,9 +146,11 @@ class Noise(_Chosen):
 
 
 @dataclass
-class Swap(_Chosen):
+class Swap:
     """The unit arrives after the one that follows it."""
 
+    choice: Choice
+    _count: int = field(default=0, init=False, repr=False)
     _held: bytes | None = field(default=None, init=False, repr=False)
 
     def __call__(self, unit: bytes) -> list[Arrival]:
