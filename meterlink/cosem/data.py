@@ -97,17 +97,7 @@ class CompactArray:
 
 
 Value = (
-    None
-    | bool
-    | int
-    | float
-    | str
-    | bytes
-    | CosemDateTime
-    | CosemDate
-    | CosemTime
-    | CompactArray
-    | tuple["Data", ...]
+    None | bool | int | float | str | bytes | CosemDateTime | CosemDate | CosemTime | CompactArray | tuple["Data", ...]
 )
 
 

@@ -156,10 +156,21 @@ def test_a_range_of_a_profile_is_selector_1() -> None:
     wanted = Attribute(7, Obis(6, 0, 99, 1, 0), 2, RangeSelection(selection.start, selection.end, columns=(column,)))
     octets = get.GetRequestNormal(0xC1, wanted).to_bytes()
     assert octets.hex().upper() == (
-        "C001C1" "0007060063 0100FF02".replace(" ", "") + "0101"
-        "0204" "0204" "120008" "09060000010000FF" "0F02" "120000"
-        "090C07EA01010400000000000000" "090C07EA02010700000000000000"
-        "0101" "0204" "120003" "09060600010000FF" "0F02" "120000"
+        "C001C10007060063 0100FF02".replace(" ", "") + "0101"
+        "0204"
+        "0204"
+        "120008"
+        "09060000010000FF"
+        "0F02"
+        "120000"
+        "090C07EA01010400000000000000"
+        "090C07EA02010700000000000000"
+        "0101"
+        "0204"
+        "120003"
+        "09060600010000FF"
+        "0F02"
+        "120000"
     )
     assert apdu.decode(octets) == get.GetRequestNormal(0xC1, wanted)
 
@@ -167,7 +178,7 @@ def test_a_range_of_a_profile_is_selector_1() -> None:
 def test_entries_of_a_profile_are_selector_2() -> None:
     wanted = Attribute(7, Obis(6, 0, 99, 1, 0), 2, EntrySelection(1, 10))
     octets = get.GetRequestNormal(0xC1, wanted).to_bytes()
-    assert octets.hex().upper().endswith("0102" "0204" "0600000001" "060000000A" "120001" "120000")
+    assert octets.hex().upper().endswith("010202040600000001060000000A120001120000")
     assert apdu.decode(octets) == get.GetRequestNormal(0xC1, wanted)
 
 
@@ -282,7 +293,7 @@ def test_a_data_notification_has_its_time() -> None:
     moment = CosemDateTime(2026, 11, 23, 1, 12, 0, 0, 0, -60, 0)
     push = apdu.DataNotification(7, moment, cosem.structure(cosem.u8(1)))
     octets = push.to_bytes()
-    assert octets.hex().upper() == "0F00000007" "0C07EA0B17010C000000FFC400" "02011101"
+    assert octets.hex().upper() == "0F000000070C07EA0B17010C000000FFC40002011101"
     assert apdu.decode(octets) == push
 
 

@@ -463,6 +463,13 @@ def test_notifications_are_received_in_between() -> None:
         assert isinstance(pair.run(request)[0], Response)
 
 
+def test_a_plain_notification_is_not_called_protected() -> None:
+    pair = Pair(*shared_configs(Mechanism.LOW, Ciphering.GLOBAL, policy=SecurityPolicy.NONE))
+    pair.open()
+    push = apdu.DataNotification(1, None, cosem.u8(9))
+    assert pair.client.receive(push.to_bytes()) == [Notification(push, False)]
+
+
 def test_a_plain_notification_into_a_protected_association_is_refused() -> None:
     pair = Pair(*shared_configs(Mechanism.LOW, Ciphering.GLOBAL))
     pair.open()

@@ -336,12 +336,8 @@ _DATA: Any = c.Struct(
         c.this.tag,
         {
             0: c.Pass,
-            1: c.FocusedSeq(
-                "items", "count" / _LENGTH, "items" / c.Array(c.this.count, c.LazyBound(lambda: _DATA))
-            ),
-            2: c.FocusedSeq(
-                "items", "count" / _LENGTH, "items" / c.Array(c.this.count, c.LazyBound(lambda: _DATA))
-            ),
+            1: c.FocusedSeq("items", "count" / _LENGTH, "items" / c.Array(c.this.count, c.LazyBound(lambda: _DATA))),
+            2: c.FocusedSeq("items", "count" / _LENGTH, "items" / c.Array(c.this.count, c.LazyBound(lambda: _DATA))),
             3: c.Flag,
             5: c.Int32sb,
             6: c.Int32ub,
@@ -361,8 +357,10 @@ _DATA: Any = c.Struct(
 _DESCRIBED = {0, 1, 2, 3, 5, 6, 9, 15, 16, 17, 18, 20, 21, 22, 24}
 _described = st.recursive(
     strategies.leaves.filter(lambda data: data.tag in _DESCRIBED),
-    lambda children: st.lists(children, max_size=4).map(cosem.array)
-    | st.lists(children, max_size=4).map(lambda items: cosem.structure(*items)),
+    lambda children: (
+        st.lists(children, max_size=4).map(cosem.array)
+        | st.lists(children, max_size=4).map(lambda items: cosem.structure(*items))
+    ),
     max_leaves=12,
 )
 

@@ -49,8 +49,7 @@ def test_every_field_can_be_open(moment: CosemDateTime) -> None:
     st.datetimes(
         dt.datetime(1, 1, 1),
         dt.datetime(9999, 12, 31),
-        timezones=st.none()
-        | st.integers(-840, 840).map(lambda minutes: dt.timezone(dt.timedelta(minutes=minutes))),
+        timezones=st.none() | st.integers(-840, 840).map(lambda minutes: dt.timezone(dt.timedelta(minutes=minutes))),
     )
 )
 def test_a_moment_comes_back_to_the_hundredth(moment: dt.datetime) -> None:

@@ -67,9 +67,7 @@ def _works(pair: Pair) -> None:
 @pytest.mark.parametrize("suite", [Suite.SUITE_1, Suite.SUITE_2])
 @pytest.mark.parametrize("policy", [FULL_PROTECTION, SIGNED])
 @pytest.mark.parametrize("choice", [None, *(choice for choice in KeyChoice if choice is not KeyChoice.BROADCAST)])
-def test_every_key_with_and_without_signatures(
-    choice: KeyChoice | None, policy: SecurityPolicy, suite: Suite
-) -> None:
+def test_every_key_with_and_without_signatures(choice: KeyChoice | None, policy: SecurityPolicy, suite: Suite) -> None:
     pair = Pair(*_configs(choice, policy, suite))
     pair.open()
     _works(pair)

@@ -163,7 +163,6 @@ def test_any_input_in_any_state_of_a_server(state: State, octets: bytes) -> None
         assert not any(isinstance(event, Send) for event in events)
 
 
-
 @settings(max_examples=40)
 @given(st.sampled_from([State.ASSOCIATED, State.BUSY]), inputs)
 def test_after_key_agreement_no_made_up_input_has_an_effect_on_a_client(state: State, octets: bytes) -> None:

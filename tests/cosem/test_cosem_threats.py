@@ -35,13 +35,14 @@ from meterlink.cosem.association import (
     Send,
     State,
 )
+from meterlink.cosem.association.agreement import key_agreement, offers_to_data
 from meterlink.cosem.data import Data
 from meterlink.cosem.names import Attribute
 from meterlink.cosem.results import ActionResponse, ActionResult
 from meterlink.errors import AssociationRefused, MeterNotTrusted, ProtocolError, SecurityError
 from meterlink.security.control import SecurityControl
 from meterlink.security.key_agreement import EphemeralAgreement
-from meterlink.security.keys import KeyId
+from meterlink.security.keys import KeyId, KeySet
 from meterlink.security.session import SecureSession
 from meterlink.security.suites import Suite
 from meterlink.values import Obis
@@ -493,6 +494,52 @@ def test_40_a_bit_changed_while_the_association_is_made_never_makes_another_one(
         pair.store.set(VALUE, cosem.u32(5))
         assert pair.client.is_protected
         assert pair.server.is_protected
+
+
+@pytest.mark.parametrize("to_server", [True, False])
+def test_40_the_broadcast_key_proves_nothing_of_the_peer(to_server: bool) -> None:
+    keys = KeySet(bytes(range(16)), bytes(range(0xD0, 0xE0)), broadcast=bytes(16))
+    pair = Pair(*shared_configs(Mechanism.LOW, Ciphering.GLOBAL, keys=keys))
+    pair.open()
+    own, peer = (CLIENT_TITLE, SERVER_TITLE) if to_server else (SERVER_TITLE, CLIENT_TITLE)
+    of_the_group = SecureSession(keys, own, peer, control=SecurityControl(Suite.SUITE_0, broadcast=True))
+    request = pair.client.get(VALUE)
+    if to_server:
+        pair.serve(of_the_group.protect(GET))
+        assert refusal(pair) == "downgrade"
+        assert pair.store.seen == []
+    else:
+        pair.serve(request)
+        with pytest.raises(SecurityError) as caught:
+            pair.client.receive(of_the_group.protect(GetResponseNormal(0xC1, cosem.u32(1)).to_bytes()))
+        assert caught.value.code == "downgrade"
+
+
+@pytest.mark.parametrize("alone", [KeyId.UNICAST, KeyId.AUTHENTICATION])
+@pytest.mark.parametrize("ciphering", [Ciphering.GLOBAL, Ciphering.DEDICATED])
+def test_40_no_key_is_agreed_on_alone(alone: KeyId, ciphering: Ciphering) -> None:
+    """Counters begin again with new keys; one that stayed would see its nonces twice."""
+    pair = Pair(*shared_configs(Mechanism.ECDSA, ciphering))
+    pair.open()
+    offers = EphemeralAgreement(
+        suite=Suite.SUITE_1, key_ids=(alone,), signing_key=private_key("client", Suite.SUITE_1)
+    ).offers
+    pair.serve(pair.client.action((key_agreement(Obis(0, 0, 43, 0, 0)), offers_to_data(offers))))
+    assert refusal(pair) == "key-agreement"
+    assert pair.server.state is State.CLOSED
+
+
+def test_40_no_dedicated_key_outlives_a_key_agreement() -> None:
+    pair = Pair(*shared_configs(Mechanism.ECDSA, Ciphering.DEDICATED))
+    pair.open()
+    pair.run(pair.client.set((VALUE, cosem.u8(1))))
+    recorded = pair.to_server[-1]
+    assert recorded[0] == 0xD1
+    pair.run(pair.client.agree_keys())
+    pair.store.set(VALUE, cosem.u8(2))
+    pair.serve(recorded)
+    assert pair.server.state is State.CLOSED
+    assert pair.store.get(VALUE) == cosem.u8(2)
 
 
 # Row 41: reflections.

@@ -71,11 +71,6 @@ class Channel:
         return self._general is not None
 
     @property
-    def keys(self) -> KeySet | None:
-        """The keys in force."""
-        return None if self._session is None else self._session.keys
-
-    @property
     def expected_counter(self) -> int | None:
         """The least counter that we accept from the peer under the shared unicast key."""
         return None if self._session is None else self._session.receive[KeyRole.UNICAST].least
@@ -136,7 +131,8 @@ class Channel:
         self._general = self._make_general(self._session)
 
     def install(self, keys: KeySet, peer_title: bytes) -> None:
-        """Put agreed keys in force: everything authenticated and encrypted, counters from 0."""
+        """Put agreed keys in force: everything authenticated and encrypted, counters from 0. ``keys`` are new, all of
+        them: a counter must never begin again under a key that was used."""
         self.agreed = True
         self._session = self._make(keys, peer_title, SendCounter(), receive_counters())
         full = SecurityControl(self._config.suite, authenticated=True, encrypted=True)
@@ -156,7 +152,10 @@ class Channel:
         return session.protect(apdu)
 
     def open(self, data: bytes) -> bytes:
-        """Return the plain APDU in what came in. Raises SecurityError when its protection is not what it must be."""
+        """Return the plain APDU in what came in. Raises SecurityError when its protection is not what it must be.
+
+        The broadcast key is not taken: every meter of a group knows it, so it proves nothing of the peer.
+        """
         session = self._session
         if session is None:
             if is_ciphered(data):
@@ -174,6 +173,8 @@ class Channel:
         except ProtocolError as error:
             # Octets that do not even have the form of a protected message are not one.
             raise SecurityError(error.message, code="malformed") from None
+        if opened.control.broadcast:
+            raise SecurityError("a message within an association is protected with the broadcast key", code="downgrade")
         self._mirror(opened)
         return opened.apdu
 

@@ -247,9 +247,10 @@ class ClientAssociation:
             data = following
         if data[:1] in (bytes((ExceptionResponse.TAG,)), bytes((ConfirmedServiceError.TAG,))):
             return self._exception(xdlms.decode(data))
-        message = xdlms.decode(self._channel.open(data))
+        plain = self._channel.open(data)
+        message = xdlms.decode(plain)
         if isinstance(message, DataNotification | EventNotification):
-            return self._notification(message)
+            return self._notification(message, protected=plain is not data)
         if isinstance(message, ExceptionResponse | ConfirmedServiceError):
             return self._refused(message)
         if self.state is State.PROVING:
@@ -409,9 +410,8 @@ class ClientAssociation:
             raise _association_refused(error.code)
         return [Response((error,) * exchange.count)]
 
-    def _notification(self, message: DataNotification | EventNotification) -> list[ClientEvent]:
-        protected = self._channel.is_protected
-        if self._config.ciphering is not None and not protected:
+    def _notification(self, message: DataNotification | EventNotification, *, protected: bool) -> list[ClientEvent]:
+        if self._config.ciphering is not None and not self._channel.is_protected:
             raise SecurityError("a notification came before there are keys", code="unprotected")
         self._machine.step(Signal.NOTIFICATION)
         return [Notification(message, protected)]

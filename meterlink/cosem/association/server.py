@@ -341,17 +341,17 @@ class ServerAssociation:
             raise LocalProtocolError("keys are agreed on with a known peer only")
         offers = offers_from_data(message.parameters or NULL)
         asked = {offer.key_id for offer in offers}
-        base = self._channel.keys
-        if not asked or not asked <= set(AGREED) or (base is None and asked != set(AGREED)):
+        if asked != set(AGREED):
+            # One key alone would leave the other in force while its counters begin again: nonces would repeat.
             raise SecurityError("other keys than unicast and authentication are offered", code="key-agreement")
-        agreement = EphemeralAgreement(suite=config.suite, key_ids=sorted(asked), signing_key=config.signer)
+        agreement = EphemeralAgreement(suite=config.suite, key_ids=AGREED, signing_key=config.signer)
         keys = agreement.agree(
             offers, peer_public_key=self._peer_key, party_u=self._peer_title, party_v=config.system_title
         )
         answer = ActionResponse(ActionResult.SUCCESS, offers_to_data(agreement.offers))
         # The answer still goes out as the request came in; the new keys serve from the next message on.
         response = self._respond(lambda: action.ActionResponseNormal(message.invoke, answer))
-        self._channel.install(key_set_from(keys, base), self._peer_title)
+        self._channel.install(key_set_from(keys), self._peer_title)
         return [Send(response), KeysAgreed(config.suite)]
 
     def _respond(self, make: Callable[[], xdlms.Response]) -> bytes:
