@@ -7,6 +7,7 @@ purpose: that CA can issue nothing but Consumer certificates, and anyone may be 
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
@@ -190,7 +191,7 @@ class TrustDomain:
     @classmethod
     def load(cls, path: Path) -> TrustDomain:
         """Read a domain file. Raises :class:`ProfileError` ``domain-format``, :class:`StoreError` ``file``."""
-        return cls.from_json(files.read(path, MAX_DOMAIN_SIZE))
+        return _parse(files.read(path, MAX_DOMAIN_SIZE))
 
     def save(self, path: Path) -> None:
         """Write the domain file whole or not at all. Raises :class:`StoreError` ``file``."""
@@ -289,6 +290,12 @@ def _check_name(name: str) -> None:
     if not names.is_plain(name, MAX_NAME):
         message = "the domain's name is empty, too long or holds characters that cannot be seen"
         raise ProfileError("domain-format", message, "Give a name of 1 to 64 characters.")
+
+
+@functools.lru_cache(maxsize=16)
+def _parse(data: bytes) -> TrustDomain:
+    """Read a domain file once: the store looks at the same few files all the time, and a domain never changes."""
+    return TrustDomain.from_json(data)
 
 
 def _domain_files(home: Path) -> Iterator[Path]:

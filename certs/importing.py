@@ -21,6 +21,7 @@ from certs.errors import CertsError, PayloadError, ProfileError, TokenError
 from certs.loading import UNREADABLE, load_der, load_pem, load_pkcs7
 from certs.payload import CertificatePayload, DomainPayload, TokenPayload
 from certs.request import Request
+from certs.snapshot import Snapshot
 from certs.store import Store
 from certs.token import Token, verify
 
@@ -152,15 +153,16 @@ def import_certificate(
     that is here already stays as it is. Raises :class:`ProfileError`, or :class:`~certs.errors.KeyStoreError`
     ``no-private-key``; then the store is as it was.
     """
-    checked, domain = check_against_known(store, leaf, chain)
-    before = store.look().active
+    seen = store.look()
+    checked, domain = _check(seen, leaf, chain)
     is_new = store.add_certificate(checked, domain)
-    entry = _entry(store, checked)
-    lower = before is not None and before.status is Status.VALID and entry.level.rank < before.level.rank
-    asks = lower and activate is None and not entry.active
-    if not entry.active and activate is not False and not asks:
-        entry = store.activate(entry.id)
-    return ImportResult(entry, is_new, asks)
+    level, active = checked.level, seen.active
+    assert level is not None  # a meter's certificate was refused
+    is_lower = active is not None and active.status is Status.VALID and level.rank < active.level.rank
+    if activate or (activate is None and not is_lower):
+        return ImportResult(store.activate(checked.id), is_new, asks=False)
+    entry = store.find(checked.id)
+    return ImportResult(entry, is_new, asks=is_lower and activate is None and not entry.active)
 
 
 def check_against_known(
@@ -170,14 +172,7 @@ def check_against_known(
 
     Raises :class:`ProfileError`: of the domain that signed it if one did, else of the first one.
     """
-    seen = store.look()
-    faults: list[ProfileError] = []
-    for domain in seen.domains:
-        try:
-            return domain.check_level(leaf, seen.now, intermediates=chain, crls=seen.crls), domain
-        except ProfileError as error:
-            faults.append(error)
-    raise next((fault for fault in faults if fault.code != "chain"), faults[0])
+    return _check(store.look(), leaf, chain)
 
 
 def verify_token(store: Store, text: str) -> tuple[Token, TrustDomain]:
@@ -192,8 +187,16 @@ def verify_token(store: Store, text: str) -> tuple[Token, TrustDomain]:
     raise next((fault for fault in faults if fault.code != "token-signature"), faults[0])
 
 
-def _entry(store: Store, checked: CheckedCertificate) -> Entry:
-    return next(entry for entry in store.entries() if entry.id == checked.id)
+def _check(
+    seen: Snapshot, leaf: x509.Certificate, chain: Sequence[x509.Certificate]
+) -> tuple[CheckedCertificate, TrustDomain]:
+    faults: list[ProfileError] = []
+    for domain in seen.domains:
+        try:
+            return domain.check_level(leaf, seen.now, intermediates=chain, crls=seen.crls), domain
+        except ProfileError as error:
+            faults.append(error)
+    raise next((fault for fault in faults if fault.code != "chain"), faults[0])
 
 
 def _as_text(data: bytes) -> str | None:

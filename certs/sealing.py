@@ -32,8 +32,12 @@ _SALT: Final = 16
 _NONCE: Final = 12
 
 
-def seal(data: bytes, passphrase: str, context: str, *, log_n: int = LOG_N_PERSON) -> bytes:
-    """Return ``data`` encrypted and authenticated under ``passphrase`` for use as ``context``."""
+def seal(data: bytes, passphrase: str, context: str, *, log_n: int | None = None) -> bytes:
+    """Return ``data`` encrypted and authenticated under ``passphrase`` for use as ``context``.
+
+    ``log_n`` is the cost of a guess; None for :data:`LOG_N_PERSON`.
+    """
+    log_n = LOG_N_PERSON if log_n is None else log_n
     salt, nonce = os.urandom(_SALT), os.urandom(_NONCE)
     cipher = AESGCM(_derive(passphrase, salt, log_n))
     return cbor2.dumps([_VERSION, log_n, salt, nonce, cipher.encrypt(nonce, data, _bound(context, log_n, salt))])

@@ -18,6 +18,7 @@ fresh store makes itself a Consumer certificate with a key and a system title of
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime as dt
 import os
 from collections.abc import Callable, Iterable
@@ -143,7 +144,7 @@ class Store:
             if held.fault is not None:
                 raise held.fault
             self._storage.point(snapshot.ACTIVE, held.id)
-        return self.find(held.id)
+            return dataclasses.replace(seen, pointer=held.id).entry(held)
 
     def add_request(self, record: RequestRecord) -> None:
         """Keep a request and its key."""

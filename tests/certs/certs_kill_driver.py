@@ -19,7 +19,7 @@ from certs.entries import Entry, Status
 from certs.store import Store
 
 WRITERS = 8
-LONGEST = 0.2  # seconds until the last kill of a round
+LONGEST = 0.12  # seconds until the last kill of a round
 
 
 def import_when_told(home: Path, certificate: bytes, start: int) -> None:

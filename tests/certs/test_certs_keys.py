@@ -11,7 +11,7 @@ import keyring
 import keyring.backend
 import keyring.errors
 import pytest
-from certs_support import PASSPHRASE, Device, TestAuthority, cli, contents, der, unchanged
+from certs_support import PASSPHRASE, USUAL_COST, Device, TestAuthority, cli, contents, der, unchanged
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
@@ -104,9 +104,12 @@ def test_odd_sizes_are_our_error(salt: bytes, nonce: bytes) -> None:
         sealing.unseal(cbor2.dumps([1, 4, salt, nonce, b""]), PASSPHRASE, "key")
 
 
-def test_a_persons_passphrase_costs_what_it_must() -> None:
-    blob = keys.protect(keys.generate(1), Protection.PASSPHRASE, PASSPHRASE)
-    assert cbor2.loads(blob)[1] >= 15
+def test_a_persons_passphrase_costs_a_guesser_64_mebibytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sealing, "LOG_N_PERSON", USUAL_COST)
+    key = keys.generate(1)
+    blob = keys.protect(key, Protection.PASSPHRASE, PASSPHRASE)
+    assert cbor2.loads(blob)[1] == USUAL_COST == 16
+    assert keys.unprotect(blob, Protection.PASSPHRASE, PASSPHRASE).public_key() == key.public_key()
 
 
 # --- keys ---
