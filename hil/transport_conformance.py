@@ -34,6 +34,10 @@ PATIENCE: Final = 5.0
 """Seconds after which a test calls something a hang."""
 
 
+LATE: Final = 2.0
+"""Seconds that a busy machine may be late."""
+
+
 class FarEnd:
     """The far end of a line in a test; its :meth:`handler` is a wire handler that never answers by itself."""
 
@@ -142,7 +146,7 @@ class TransportConformance(abc.ABC):
             start = _now()
             with pytest.raises(LinkTimeout):
                 await transport.receive(0.1)
-            assert 0.09 <= _now() - start < 0.6
+            assert 0.09 <= _now() - start < 0.1 + LATE
             with pytest.raises(LinkTimeout):
                 await transport.receive(0.0)
 
@@ -195,14 +199,14 @@ class TransportConformance(abc.ABC):
                 await transport.receive(1.0)
 
     async def test_a_line_that_is_cut_ends_the_stream(self) -> None:
-        """What came before is delivered first; afterwards LinkLost, within a second."""
+        """What came before is delivered first; afterwards LinkLost, soon."""
         async with self.line() as (transport, far), transport:
             far.say(b"last words")
             assert await receive_exactly(transport, 10) == b"last words"
             reader = asyncio.create_task(transport.receive())
             await asyncio.sleep(0)
             await far.cut()
-            async with asyncio.timeout(1.0):
+            async with asyncio.timeout(LATE):
                 with pytest.raises(LinkLost):
                     await reader
             with pytest.raises(LinkLost):
@@ -219,7 +223,7 @@ class TransportConformance(abc.ABC):
             start = _now()
             with pytest.raises(LinkTimeout):
                 await transport.send(bytes(self.flood), 0.2)
-            assert 0.19 <= _now() - start < 1.0
+            assert 0.19 <= _now() - start < 0.2 + LATE
             far.hold(False)
             await transport.send(b"\x01", PATIENCE)
             await self._arrives(far, b"\x01")

@@ -42,6 +42,9 @@ from meterlink.transport.serial import SerialPortTransport
 DEADLINE: Final = 3.0
 """Seconds for each operation."""
 
+OPENING: Final = 12.0
+"""Seconds to find the meter and connect."""
+
 SLACK: Final = 2.0
 """Seconds after its deadline at which an operation counts as hanging; a busy machine is slow."""
 
@@ -178,7 +181,7 @@ class Storm:
     async def _round(self, line: Line) -> None:
         transport = line.transport
         try:
-            await self._timed(transport.open(), DEADLINE)
+            await self._timed(transport.open(), OPENING)
         except LinkError as error:
             self.report.faults.append(f"opening: {error}")
             return
@@ -249,7 +252,7 @@ def over_ble(storm: Storm, *, bluez: bool) -> Sky:
             if bluez:
                 await stack.enter_async_context(BluezService(radio))
             meter = await stack.enter_async_context(MeterPeripheral(radio, storm.far_end))
-            settings = BleSettings(scan_timeout=2.0, connect_timeout=2.0)
+            settings = BleSettings(scan_timeout=6.0, connect_timeout=6.0)
             transport = BleTransport("METER-1", settings, BleRadio() if bluez else radio.ble)
 
             @asynccontextmanager

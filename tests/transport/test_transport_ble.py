@@ -21,7 +21,7 @@ from meterlink.transport.gatt_services import BY_NAME, SERVICES, GattService, cu
 from meterlink.transport.radio import BleRadio
 from meterlink.transport.url import Context, open_transport
 
-FAST = BleSettings(scan_timeout=2.0, settle=0.2)
+FAST = BleSettings(scan_timeout=10.0, settle=0.2)
 
 
 class Echo(FarEnd):
@@ -55,7 +55,7 @@ class TestFinding:
             assert (transport.meter.name, transport.meter.rssi) == ("near", -40)
 
     async def test_the_strongest_of_a_service(self, air: Any) -> None:
-        settings = BleSettings(service=BY_NAME["microchip"], scan_timeout=2.0, settle=0.2)
+        settings = BleSettings(service=BY_NAME["microchip"], scan_timeout=10.0, settle=0.2)
         async with (
             MeterPeripheral(air.radio, FarEnd().handler, name="near", address="F0:F1:F2:F3:F4:01", signal=-40),
             MeterPeripheral(
@@ -213,7 +213,7 @@ class TestHangs:
             async def start_notify(self, *_: Any, **__: Any) -> None:
                 await asyncio.Event().wait()
 
-        settings = BleSettings(scan_timeout=2.0, subscribe_timeout=0.1)
+        settings = BleSettings(scan_timeout=10.0, subscribe_timeout=0.1)
         radio = BleRadio(scanner=air.radio.ble.scanner, client=Silent)
         async with MeterPeripheral(air.radio, FarEnd().handler) as meter:
             with pytest.raises(LinkTimeout, match="paired") as caught:
@@ -236,7 +236,7 @@ class TestHangs:
             async def disconnect(self) -> None:
                 await self.connect()
 
-        settings = BleSettings(scan_timeout=2.0, connect_timeout=0.1)
+        settings = BleSettings(scan_timeout=10.0, connect_timeout=0.1)
         radio = BleRadio(scanner=air.radio.ble.scanner, client=Stubborn)
         transport = BleTransport("METER-1", settings, radio)
         loop = asyncio.get_running_loop()
@@ -244,7 +244,7 @@ class TestHangs:
             start = loop.time()
             with pytest.raises(LinkTimeout, match="let nobody connect"):
                 await transport.open()
-            assert loop.time() - start < 2.0
+            assert loop.time() - start < 5.0
         released.set()
         while patience._abandoned:
             await asyncio.wait(set(patience._abandoned))
@@ -273,7 +273,7 @@ class TestLosses:
     async def test_a_link_that_breaks_while_it_opens(self, air: Any) -> None:
         far = Echo()
         async with MeterPeripheral(air.radio, far.handler) as meter:
-            transport = BleTransport("METER-1", BleSettings(scan_timeout=2.0, connect_timeout=6.0), air.ble)
+            transport = BleTransport("METER-1", BleSettings(scan_timeout=10.0, connect_timeout=10.0), air.ble)
             for steps in (0, 10, 30, 60, 100, 200):
                 opening = asyncio.create_task(transport.open())
                 while not (meter.is_connected or opening.done()):  # noqa: ASYNC110  # the radio tells nobody else

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import aclosing
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +13,7 @@ from hil.ble import MeterPeripheral
 from hil.transport_conformance import FarEnd
 from meterlink.errors import LinkUnavailable
 from meterlink.transport.ble import BleSettings, BleTransport
+from meterlink.transport.ble_scan import Sighting
 from meterlink.transport.discovery import describe, scan_ble, serial_ports, strongest_first
 from meterlink.transport.gatt_services import BY_NAME
 
@@ -52,17 +54,28 @@ async def test_meters_on_the_air(air: Any) -> None:
             air.radio, FarEnd().handler, name="near", address="F0:F1:F2:F3:F4:02", signal=-40, service="telit"
         ),
     ):
-        heard = [sighting async for sighting in scan_ble(0.3, air.ble)]
+        heard: list[Sighting] = []
+        async with aclosing(scan_ble(20.0, air.ble)) as sightings:
+            async for sighting in sightings:
+                heard.append(sighting)
+                if len({each.address for each in heard}) == 2:
+                    break
     first, second = strongest_first(heard)
     assert (first.name, first.rssi, first.services) == ("near", -40, (BY_NAME["telit"],))
     assert (second.name, second.address) == ("far", "F0:F1:F2:F3:F4:01")
+
+
+async def test_a_scan_ends_by_itself(air: Any) -> None:
+    async with MeterPeripheral(air.radio, FarEnd().handler, name="one"):
+        async with asyncio.timeout(10.0):
+            assert {sighting.name async for sighting in scan_ble(0.2, air.ble)} <= {"one"}
 
 
 async def test_a_scan_that_is_left_early_gives_the_radio_back(air: Any) -> None:
     async with MeterPeripheral(air.radio, FarEnd().handler, name="one"):
         async with aclosing(scan_ble(60.0, air.ble)) as sightings:
             assert (await anext(sightings)).name == "one"
-        async with BleTransport("one", BleSettings(scan_timeout=2.0), air.ble) as transport:
+        async with BleTransport("one", BleSettings(scan_timeout=10.0), air.ble) as transport:
             assert transport.is_open
 
 

@@ -88,14 +88,14 @@ async def test_settings_change_only_after_the_last_byte_has_left() -> None:
         assert port.line == slow
         start = loop.time()
         await port.send(b"12345", 1.0)
-        assert loop.time() - start < 0.05
+        assert loop.time() - start < 0.15
         await port.set_line(fast)
         assert port.line == fast
         # Five characters of ten bits at 300 bit/s.
         assert loop.time() - start >= 5 * 10 / 300
         start = loop.time()
         await port.set_line(slow)
-        assert loop.time() - start < 0.05
+        assert loop.time() - start < 0.15
 
 
 async def test_a_cancelled_drain_leaves_the_port_usable() -> None:
@@ -125,7 +125,7 @@ async def test_the_event_loop_is_never_stopped_by_a_blocked_write() -> None:
             await asyncio.sleep(0.005)
             longest = max(longest, loop.time() - start)
         assert not sender.done()
-        assert longest < 0.1
+        assert longest < 0.5  # the write alone would take a quarter of an hour
         with pytest.raises(LinkTimeout):
             await port.receive(0.01)
         sender.cancel()
@@ -151,23 +151,22 @@ def test_urls_that_cannot_be_meant(text: str) -> None:
 async def test_a_paced_line_is_used_to_the_full() -> None:
     """The far end takes 960 characters per second, as 9600 8N1 does; the line must never wait for the sender."""
     loop = asyncio.get_running_loop()
-    size, tick = 1920, 0.005
-    far = FarEnd()
-    async with PtyLine(far.handler) as line, SerialPortTransport(line.port) as port:
+    size = 1920
+    async with PtyLine(FarEnd().handler) as line, SerialPortTransport(line.port) as port:
         line.listen(False)
-        taken = 0
 
-        async def pace(start: float) -> float:
-            nonlocal taken
-            while taken < size:
-                due = int((loop.time() - start) * 960)
-                taken += len(line.take(min(due, size) - taken))
-                await asyncio.sleep(tick)
-            return loop.time() - start
+        async def send() -> None:
+            for _ in range(size // 64):
+                await port.send(bytes(64), 10.0)
 
-        begin = loop.time()
-        pacer = asyncio.create_task(pace(begin))
-        for _ in range(size // 64):
-            await port.send(bytes(64), 5.0)
-        took = await pacer
-        assert size / 960 / took > 0.98
+        sender = asyncio.create_task(send())
+        while not line.take(1):  # noqa: ASYNC110  # the line tells nobody
+            await asyncio.sleep(0)
+        start, taken, worst = loop.time(), 1, 1.0
+        while taken < size:
+            await asyncio.sleep(0.005)
+            due = min(size, 1 + int((loop.time() - start) * 960))
+            taken += len(line.take(due - taken))
+            worst = min(worst, taken / due)
+        await sender
+    assert worst > 0.98
