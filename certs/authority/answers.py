@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from certs.authority.ledger import Progress
 from certs.authority.records import IssuedCertificate, MeterCredential, OrderedToken
 from certs.clock import show
 from certs.domain import TrustDomain
-from certs.errors import PayloadError
+from certs.errors import PayloadError, StoreError
 from certs.mail import Attachment, Draft
 from certs.profile import system_title_text
 from certs.qr import drawing
@@ -37,7 +38,7 @@ def write_tokens(
 ) -> tuple[Written, ...]:
     """Write the code and the mail draft of every token into the folder ``out``. Raises :class:`StoreError`."""
     files.make_folder(out)
-    written = []
+    written: list[Written] = []
     for number, item in enumerate(ordered, start=1):
         claims = item.token
         caption = [
@@ -62,6 +63,7 @@ def write_tokens(
         written.append(Written(code, draft))
         if progress is not None:
             progress(number, len(ordered))
+    settle(out, written)
     return tuple(written)
 
 
@@ -78,14 +80,26 @@ def certificate_code(issued: IssuedCertificate) -> bytes:
         return drawing.jpeg(payload.certificate_text(issued.certificate), caption)
 
 
-def write_answer(issued: IssuedCertificate, domain: TrustDomain, out: Path) -> Written:
-    """Write ``{organization}_{Level}_{Tag}.jpg`` and a mail draft into ``out``. Raises :class:`StoreError`."""
+def write_answer(issued: IssuedCertificate, domain: TrustDomain, out: Path, *, synced: bool = True) -> Written:
+    """Write ``{organization}_{Level}_{Tag}.jpg`` and a mail draft into ``out``. Raises :class:`StoreError`.
+
+    Where ``synced`` is False, :func:`settle` is to be called for all the files at the end.
+    """
     files.make_folder(out)
     picture = certificate_code(issued)
     tag = issued.tag or system_title_text(issued.system_title)
     code = _write_beside(out / names.file_name(issued.organization, issued.level_name, tag, "jpg"), picture)
-    if issued.mail is None:
-        return Written(code, None)
+    draft = None
+    if issued.mail is not None:
+        draft = _write_beside(code.with_suffix(".eml"), _answer_mail(issued, domain, code.name, picture).to_eml())
+    written = Written(code, draft)
+    if synced:
+        settle(out, [written])
+    return written
+
+
+def _answer_mail(issued: IssuedCertificate, domain: TrustDomain, name: str, picture: bytes) -> Draft:
+    assert issued.mail is not None
     pem = b"".join(
         certificate.public_bytes(serialization.Encoding.PEM) for certificate in (issued.certificate, *issued.chain)
     )
@@ -96,9 +110,22 @@ def write_answer(issued: IssuedCertificate, domain: TrustDomain, out: Path) -> W
         expires=show(issued.certificate.not_valid_after_utc),
         domain=domain.name,
     )
-    attachments = (Attachment(code.name, _JPEG, picture), Attachment(f"{code.stem}.pem", _PEM, pem))
-    mail = Draft(issued.mail, f"{issued.level_name} certificate: {issued.tag}", body, attachments)
-    return Written(code, _write_beside(code.with_suffix(".eml"), mail.to_eml()))
+    attachments = (
+        Attachment(name, _JPEG, picture),
+        Attachment(f"{name.removesuffix('.jpg')}.pem", _PEM, pem),
+    )
+    return Draft(issued.mail, f"{issued.level_name} certificate: {issued.tag}", body, attachments)
+
+
+def settle(out: Path, written: Sequence[Written]) -> None:
+    """Make files survive a power cut: all at once, because each sync alone waits for the disk."""
+    for item in written:
+        for path in (item.code, item.draft):
+            if path is not None:
+                with path.open("r+b") as stream:  # Windows syncs only what is open for writing
+                    os.fsync(stream.fileno())
+    if written:
+        files.sync_folder(out)
 
 
 def write_meter(credential: MeterCredential, out: Path) -> Path:
@@ -116,7 +143,9 @@ def write_meter(credential: MeterCredential, out: Path) -> Path:
         )
     chain = (credential.issued.certificate, *credential.issued.chain)
     parts += [certificate.public_bytes(serialization.Encoding.PEM) for certificate in chain]
-    return _write_beside(out / f"meter-{system_title_text(credential.issued.system_title)}.pem", b"".join(parts))
+    path = _write_beside(out / f"meter-{system_title_text(credential.issued.system_title)}.pem", b"".join(parts))
+    settle(out, [Written(path, None)])
+    return path
 
 
 def write_domain_code(domain: TrustDomain, path: Path) -> bool:
@@ -130,14 +159,25 @@ def write_domain_code(domain: TrustDomain, path: Path) -> bool:
 
 
 def _write_beside(path: Path, data: bytes) -> Path:
-    """Write a file; a file of that name with another content stays, and the new one gets a number."""
+    """Write a file; a file of that name with another content stays, and the new one gets a number.
+
+    It is whole or not there at all, but not synced yet: see :func:`settle`.
+    """
+    first = path
     for number in itertools.count(2):
         if not path.exists():
             break
         if path.stat().st_size == len(data) and path.read_bytes() == data:
             return path
-        path = path.with_stem(f"{path.stem.removesuffix(f'-{number - 1}')}-{number}")
-    files.write(path, data)
+        path = first.with_stem(f"{first.stem}-{number}")
+    temporary = files.temporary_beside(path)
+    try:
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, files.PRIVATE_FILE), "wb") as stream:
+            stream.write(data)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise StoreError("file", f"{path}: {error.strerror}", "Check that the place may be written.") from error
     return path
 
 

@@ -7,7 +7,7 @@ import dataclasses
 import datetime as dt
 import getpass
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -322,13 +322,14 @@ class Authority:
         with self._ledger.read() as connection:
             return acts.tokens(connection)
 
-    def mark_answered(self, serial: str, now: dt.datetime) -> None:
-        """Remember that the code and the mail draft of a certificate were written."""
+    def mark_answered(self, serials: Iterable[str], now: dt.datetime) -> None:
+        """Remember that the codes and the mail drafts of certificates were written."""
         with self._write(now) as tx:
-            found = acts.find_certificate(tx.connection, self._domain, serial)
-            own = certificates_table.c.serial == found.serial
-            tx.change(sa.update(certificates_table).where(own).values(answered=tx.moment))
-            tx.log("answer", serial=found.serial)
+            for serial in serials:
+                found = acts.find_certificate(tx.connection, self._domain, serial)
+                own = certificates_table.c.serial == found.serial
+                tx.change(sa.update(certificates_table).where(own).values(answered=tx.moment))
+                tx.log("answer", serial=found.serial)
 
     def audit(self) -> tuple[AuditEntry, ...]:
         """Return the log of every act after checking its chain. Raises :class:`AuthorityError` ``audit-broken``."""

@@ -20,6 +20,7 @@ from certs.levels import Level
 
 if TYPE_CHECKING:
     from certs.authority import Authority, Review
+    from certs.authority.answers import Written
     from certs.authority.inbox import Arrival
 
 _REASONS: Final = tuple(flag.value for flag in x509.ReasonFlags if flag is not x509.ReasonFlags.remove_from_crl)
@@ -174,16 +175,20 @@ def inbox_command(folder: Path, yes: bool, out: Path) -> None:
 
     Without a terminal and without --yes the verdicts are shown and nothing is issued.
     """
-    results = []
+    results: list[dict[str, Any]] = []
+    answered: list[tuple[str, Written]] = []
     with opened() as authority:
         arrivals = part("inbox").look(authority, folder, clock.now())
-        with operating.progress(f"{len(arrivals)} requests", len(arrivals) if yes else 0) as progress:
-            for number, arrival in enumerate(arrivals, start=1):
-                results.append(_handle(authority, arrival, out, yes=yes))
-                if progress is not None:
-                    progress(number, len(arrivals))
-    issued = sum(1 for result in results if "serial" in result)
-    emit(results, f"{issued} of {len(results)} issued. Answers are in {out.absolute()}")
+        try:
+            with operating.progress(f"{len(arrivals)} requests", len(arrivals) if yes else 0) as progress:
+                for number, arrival in enumerate(arrivals, start=1):
+                    results.append(_handle(authority, arrival, out, answered, yes=yes))
+                    if progress is not None:
+                        progress(number, len(arrivals))
+        finally:  # also for those that were issued before a Ctrl-C
+            part("answers").settle(out, [written for _, written in answered])
+            authority.mark_answered([serial for serial, _ in answered], clock.now())
+    emit(results, f"{len(answered)} of {len(results)} issued. Answers are in {out.absolute()}")
 
 
 @authority.command("answer")
@@ -209,7 +214,7 @@ def issue_meter_command(system_title: str, suite: int | None, out: Path) -> None
     with opened() as authority:
         credential = authority.issue_meter(title, clock.now(), suite=suite)
         path = part("answers").write_meter(credential, out)
-        authority.mark_answered(credential.issued.serial, clock.now())
+        authority.mark_answered([credential.issued.serial], clock.now())
     emit(credential.issued.as_json(clock.now()) | {"file": str(path)}, f"Key, certificate and CA: {path}")
 
 
@@ -292,8 +297,10 @@ def _confirm_issue(review: Review, *, yes: bool) -> None:
     confirm("Did the applicant read out the same fingerprint? Issue?", yes=yes)
 
 
-def _handle(authority: Authority, arrival: Arrival, out: Path, *, yes: bool) -> dict[str, Any]:
-    """Show one request of the inbox; issue it when it may be and the operator says so."""
+def _handle(
+    authority: Authority, arrival: Arrival, out: Path, answered: list[tuple[str, Written]], *, yes: bool
+) -> dict[str, Any]:
+    """Show one request of the inbox; issue it when it may be and the operator says so, and add it to ``answered``."""
     if not output.wants_json():
         output.console().print(operating.arrival_text(arrival), markup=False, soft_wrap=True)
     if arrival.review is None or not (yes or _wanted()):
@@ -304,7 +311,8 @@ def _handle(authority: Authority, arrival: Arrival, out: Path, *, yes: bool) -> 
         refused = dataclasses.replace(arrival, review=None, error=error)
         output.note(operating.arrival_text(refused))
         return refused.as_json()
-    written = operating.answer(authority, issued, out)
+    written: Written = part("answers").write_answer(issued, authority.domain, out, synced=False)
+    answered.append((issued.serial, written))
     return arrival.as_json() | operating.answer_json(issued, written)
 
 

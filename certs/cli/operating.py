@@ -88,7 +88,7 @@ def request_in(path: Path) -> bytes:
 def answer(authority: Authority, issued: IssuedCertificate, out: Path) -> Written:
     """Write the code and the draft of a certificate, and remember that."""
     written: Written = part("answers").write_answer(issued, authority.domain, out)
-    authority.mark_answered(issued.serial, clock.now())
+    authority.mark_answered([issued.serial], clock.now())
     return written
 
 

@@ -158,6 +158,7 @@ def test_inbox_shows_and_issues(founded: Path) -> None:
         ("token-used", None),
     ]
     assert sorted(path.suffix for path in (founded / "answers").iterdir()) == [".eml", ".eml", ".jpg", ".jpg"]
+    assert len(good("inbox", folder, "--yes", "--out", "nothing new")) == 3
     human = call("inbox", folder)
     assert human.out.count("refused, token-used") == 3
     assert "0 of 3 issued" in human.out

@@ -356,7 +356,7 @@ def test_a_serial_too_short_to_name_one(own: Authority) -> None:
 def test_answered_is_remembered(authority: Authority) -> None:
     certificate = issued(authority)
     assert certificate.answered is None
-    authority.mark_answered(certificate.serial, NOW)
+    authority.mark_answered([certificate.serial], NOW)
     assert authority.certificate(certificate.serial).answered == NOW
 
 
