@@ -191,9 +191,12 @@ class BumbleClient(BaseBleakClient):
             await self.disconnect()
             raise BleakError(f"connecting failed: {error}") from error
 
-    async def _secure(self, pair: bool) -> None:
+    async def _is_bonded(self) -> bool:
         keystore = self.central.keystore
-        if keystore is not None and await keystore.get(str(self._connection.peer_address)):
+        return keystore is not None and await keystore.get(str(self._connection.peer_address)) is not None
+
+    async def _secure(self, pair: bool) -> None:
+        if await self._is_bonded():
             await self._connection.encrypt()
         elif pair:
             await self.pair()
@@ -219,7 +222,9 @@ class BumbleClient(BaseBleakClient):
             self._gone(0)
 
     async def pair(self, *args: Any, **kwargs: Any) -> None:
-        """Pair; the passkey comes from the central's pairing delegate."""
+        """Pair, where that was not done before; the passkey comes from the central's pairing delegate."""
+        if self._connection is not None and await self._is_bonded():
+            return
         try:
             await self._perform(lambda: self._connection.pair())
         except core.ProtocolError as error:

@@ -352,6 +352,22 @@ class TestPairing:
                 await transport.send(b"b", 2.0)
                 assert await receive_exactly(transport, 1) == b"b"
 
+    async def test_asking_for_a_pairing_that_is_there_asks_nobody(self, air: Any) -> None:
+        asked: list[str] = []
+
+        async def ask(name: str) -> int | None:
+            asked.append(name)
+            return self.PASSKEY
+
+        far = Echo()
+        settings = BleSettings(scan_timeout=10.0, pair=True)
+        async with MeterPeripheral(air.radio, far.handler, passkey=self.PASSKEY):
+            for _ in range(2):
+                async with BleTransport("METER-1", settings, air.ble, ask) as transport:
+                    await transport.send(b"b", 2.0)
+                    assert await receive_exactly(transport, 1) == b"b"
+        assert asked == ["METER-1"]
+
     async def test_a_wrong_passkey(self, air: Any) -> None:
         far = FarEnd()
         async with MeterPeripheral(air.radio, far.handler, passkey=self.PASSKEY):
