@@ -26,6 +26,9 @@ from meterlink.transport.line import parse_line
 from meterlink.transport.stream import StreamTransport
 from meterlink.transport.url import Context, Options, TransportUrl
 
+_SHOWN: Final = 16
+"""Octets of a request that differs that a message shows."""
+
 Event = Literal["sent", "received", "line", "closed", "lost"]
 _EVENTS: Final = frozenset(get_args(Event))
 _HEAD: Final = {"meterlink": "recording", "version": 1}
@@ -209,11 +212,7 @@ class ReplayTransport(StreamTransport):
             expected = self._expected
             part = min(len(expected), len(rest))
             if part == 0 or rest[:part] != expected[:part]:
-                raise LinkError(
-                    f"sent {rest.hex(' ')} where the recording has {expected.hex(' ') or 'nothing'}",
-                    code="replay-differs",
-                    hint="a recording answers only the very requests it was made with",
-                )
+                raise _differs(rest, expected)
             rest, self._expected = rest[part:], expected[part:]
             if not self._expected:
                 self._position += 1
@@ -243,6 +242,17 @@ class ReplayTransport(StreamTransport):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _differs(sent: bytes, expected: bytes) -> LinkError:
+    """Say what was sent and what should have been, from the first difference on."""
+    same = next((at for at, (a, b) in enumerate(zip(sent, expected, strict=False)) if a != b), 0)
+    shown = [part[same : same + _SHOWN].hex(" ") or "nothing" for part in (sent, expected)]
+    return LinkError(
+        f"sent {shown[0]} where the recording has {shown[1]}" + (f" (after {same} octets alike)" if same else ""),
+        code="replay-differs",
+        hint="a recording answers only the very requests it was made with",
+    )
 
 
 class SerialReplayTransport(ReplayTransport, SerialTransport):

@@ -104,6 +104,15 @@ async def test_replay_refuses_what_was_not_sent_then() -> None:
         assert caught.value.code == "replay-differs"
 
 
+async def test_the_first_difference_is_shown_and_not_all_of_it() -> None:
+    async with ReplayTransport([Entry(0.0, "sent", bytes(500) + b"\x01" * 100)]) as meter:
+        with pytest.raises(LinkError) as caught:
+            await meter.send(bytes(500) + b"\x02" * 100)
+    expected = "sent 02 02 02 02 02 02 02 02 02 02 02 02 02 02 02 02 where the recording has 01 01 01 01"
+    assert caught.value.message.startswith(expected)
+    assert caught.value.message.endswith("(after 500 octets alike)")
+
+
 async def test_replay_refuses_more_than_was_sent_then() -> None:
     async with ReplayTransport(SESSION[:1]) as meter:
         with pytest.raises(LinkError) as caught:
