@@ -12,6 +12,7 @@ from meterlink.cosem.association import AssociationConfig, Ciphering, ClientAsso
 from meterlink.cosem.association.events import GetIndication, Send
 from meterlink.cosem.dates import CosemDateTime
 from meterlink.cosem.names import Attribute
+from meterlink.security.counters import SendCounter
 from meterlink.security.keys import KeySet
 from meterlink.security.suites import Suite
 from meterlink.values import Obis
@@ -19,8 +20,7 @@ from tests.benchmarks.ratio import OURS, peer, rate, show
 
 ROWS = 1000
 AARQ = bytes.fromhex(
-    "6036A1090607608574050801018A0207808B0760857405080205AC0A80084B35366956616759"
-    "BE10040E01000000065F1F0400007E1F04B0"
+    "6036A1090607608574050801018A0207808B0760857405080205AC0A80084B35366956616759BE10040E01000000065F1F0400007E1F04B0"
 )
 AARE = bytes.fromhex(
     "6142A109060760857405080101A203020100A305A10302010E88020780890760857405080205"
@@ -124,7 +124,13 @@ def exchange(ciphering: Ciphering | None) -> Call:
     """One GET from the call of the client to the value in its hands, the server's side included; without a link."""
     keys = KeySet(bytes(range(16)), bytes(range(16, 32))) if ciphering else None
     title = b"MLTclien", b"MLTmeter"
-    common = {"mechanism": Mechanism.LOW, "secret": b"12345678", "suite": Suite.SUITE_0, "keys": keys}
+    common = {
+        "mechanism": Mechanism.LOW,
+        "secret": b"12345678",
+        "suite": Suite.SUITE_0,
+        "keys": keys,
+        "send_counter": SendCounter(),
+    }
     client = ClientAssociation(AssociationConfig(system_title=title[0], ciphering=ciphering, **common))  # type: ignore[arg-type]
     server = ServerAssociation(AssociationConfig(system_title=title[1], ciphering=ciphering, **common))  # type: ignore[arg-type]
     (opened, *_) = server.receive(client.open())
@@ -169,8 +175,7 @@ def main() -> None:
     opening = {"dlms-cosem": dlms_cosem_opening(), "pydlms": pydlms_opening()}
     show(
         "AARQ and AARE, read and written",
-        {OURS: rate(our_opening)}
-        | {name: None if call is None else rate(call) for name, call in opening.items()},
+        {OURS: rate(our_opening)} | {name: None if call is None else rate(call) for name, call in opening.items()},
     )
     show("One GET, both ends, plain", {OURS: rate(exchange(None))})
     show("One GET, both ends, glo", {OURS: rate(exchange(Ciphering.GLOBAL))})

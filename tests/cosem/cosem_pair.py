@@ -25,6 +25,7 @@ from meterlink.cosem.data import Data
 from meterlink.cosem.names import Attribute, Method
 from meterlink.cosem.results import ActionResponse, ActionResult, DataAccessResult
 from meterlink.errors import MeterNotTrusted
+from meterlink.security.counters import SendCounter
 from meterlink.security.keys import KeySet
 from meterlink.security.suites import Suite
 
@@ -58,10 +59,15 @@ def trusting(title: bytes, certificate: bytes, key: ec.EllipticCurvePublicKey) -
     return judge
 
 
+def _counted(parts: dict[str, object]) -> dict[str, object]:
+    """Return ``parts``, with a send counter where there are keys. Both sides may have one: their titles differ."""
+    return {"send_counter": SendCounter() if parts.get("keys") else None, **parts}
+
+
 def certificate_configs(suite: Suite = Suite.SUITE_1, **changes: object) -> tuple[AssociationConfig, AssociationConfig]:
     """Return the configurations of a session with certificates: keys come by agreement."""
     client_key, server_key = private_key("client", suite), private_key("server", suite)
-    common = {"mechanism": Mechanism.ECDSA, "ciphering": Ciphering.GLOBAL, "suite": suite, **changes}
+    common = {"mechanism": Mechanism.ECDSA, "ciphering": Ciphering.GLOBAL, "suite": suite, **_counted(changes)}
     client = AssociationConfig(
         system_title=CLIENT_TITLE,
         certificate=CLIENT_CERTIFICATE,
@@ -92,8 +98,7 @@ def shared_configs(
         "ciphering": ciphering,
         "suite": suite,
         "secret": SECRET,
-        "keys": KEYS[suite] if needs_keys else None,
-        **changes,
+        **_counted({"keys": KEYS[suite] if needs_keys else None, **changes}),
     }
     client = AssociationConfig(system_title=CLIENT_TITLE, **common)  # type: ignore[arg-type]
     return client, AssociationConfig(system_title=SERVER_TITLE, **common)  # type: ignore[arg-type]

@@ -397,9 +397,10 @@ def test_a_replayed_request_is_answered_with_the_counter_that_is_expected() -> N
     pair = Pair(*shared_configs(Mechanism.LOW, Ciphering.GLOBAL))
     pair.open()
     pair.run(pair.client.get(VALUE))
+    counter = int.from_bytes(pair.to_server[-1][3:7], "big")
     (answer,) = pair.serve(pair.to_server[-1])
     assert apdu.decode(answer) == ExceptionResponse(
-        StateError.SERVICE_NOT_ALLOWED, ServiceError.INVOCATION_COUNTER_ERROR, 2
+        StateError.SERVICE_NOT_ALLOWED, ServiceError.INVOCATION_COUNTER_ERROR, counter + 1
     )
 
 
@@ -517,7 +518,13 @@ def test_a_plain_rlrq_releases_only_without_agreed_keys() -> None:
         {"mechanism": Mechanism.ECDSA, "system_title": CLIENT_TITLE},
         {"mechanism": Mechanism.ECDSA, "system_title": CLIENT_TITLE, "signer": private_key("c", Suite.SUITE_1)},
         {"ciphering": Ciphering.GLOBAL, "system_title": CLIENT_TITLE},
-        {"ciphering": Ciphering.GLOBAL, "system_title": CLIENT_TITLE, "keys": KEYS[Suite.SUITE_2]},
+        {"ciphering": Ciphering.GLOBAL, "system_title": CLIENT_TITLE, "keys": KEYS[Suite.SUITE_1]},
+        {
+            "ciphering": Ciphering.GLOBAL,
+            "system_title": CLIENT_TITLE,
+            "keys": KEYS[Suite.SUITE_2],
+            "send_counter": SendCounter(),
+        },
         {"max_pdu": 65536},
     ],
 )

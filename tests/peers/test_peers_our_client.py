@@ -17,6 +17,7 @@ from meterlink.cosem.names import Attribute, EntrySelection
 from meterlink.framing.hdlc import HdlcLink, HdlcParameters
 from meterlink.framing.link import Role
 from meterlink.framing.wrapper import WrapperLink
+from meterlink.security.counters import SendCounter
 from meterlink.security.signing import public_key_to_bytes
 from meterlink.security.suites import Suite
 from meterlink.session import Session
@@ -88,6 +89,7 @@ class Both:
             signer=self.client_key if ecdsa else None,
             secret=self.secret,
             keys=KEYS[self.suite] if needs_keys else None,
+            send_counter=SendCounter() if needs_keys else None,
             verify_peer=(lambda title, certificate: self.meter_key.public_key()) if ecdsa else None,
         )
 

@@ -51,7 +51,9 @@ class AssociationConfig:
     ``certificate`` is our own (DER), ``signer`` its key, ``verify_peer`` judges the peer's. ``general`` carries
     services with general-ciphering; where the policy asks for signatures they go with general-signing.
 
-    ``send_counter`` and ``receive_counters`` (one for each KeyRole) outlive the association where the keys do.
+    ``send_counter`` comes with ``keys`` and lives as long as they do: a counter used twice under one key gives the key
+    away. ``receive_counters`` (one for each KeyRole) should, too, or what was recorded can be played to a later
+    association.
     ``max_pdu`` is the largest APDU
     that we receive, 0..65535 octets, 0 for no bound; ``max_transfer`` bounds a value that comes in blocks.
 
@@ -87,6 +89,7 @@ class AssociationConfig:
             (self._is_ecdsa and self.suite is Suite.SUITE_0, "mechanism ECDSA needs security suite 1 or 2"),
             (self._is_ecdsa and self.signer is None, "mechanism ECDSA needs a private key"),
             (self._is_ecdsa and self.verify_peer is None, "mechanism ECDSA needs a judge of the peer"),
+            (bool(self.keys) and self.send_counter is None, "shared keys need a send counter that lives as long"),
             (bool(self.keys) and not self._keys_fit, "the keys do not have the length of the security suite"),
             (self.ciphering is not None and not self.keys and not self._is_ecdsa, "ciphering needs keys"),
             (self._signs and not self._is_ecdsa, "signatures need mechanism ECDSA"),
