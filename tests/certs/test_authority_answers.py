@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import email
 import email.policy
 import os
+import resource
 import stat
 from collections.abc import Iterator
 from email.message import EmailMessage
@@ -15,8 +17,9 @@ from authority_support import MAIL, NOW, ORGANIZATION, csr, found, issued, order
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from certs import payload
+from certs import keys, payload
 from certs.authority import Authority, answers
+from certs.errors import StoreError
 from certs.levels import Level
 from certs.payload import CertificatePayload, DomainPayload
 from certs.qr import read_one
@@ -126,3 +129,37 @@ def test_the_domain_as_a_code(tmp_path: Path, suite: int) -> None:
         read = payload.parse(read_one(tmp_path / "domain.jpg"))
         assert isinstance(read, DomainPayload)
         assert read.domain.id == authority.domain.id
+
+
+def test_a_chain_too_long_for_a_code_is_left_out(authority: Authority) -> None:
+    certificate = issued(authority)
+    others = tuple(issued(authority, f"Tablet {number}").certificate for number in range(8))
+    code = answers.certificate_code(dataclasses.replace(certificate, chain=others))
+    assert payload.parse(read_one(code)) == CertificatePayload(certificate.certificate, ())
+
+
+def test_a_domain_too_large_for_a_code(authority: Authority, tmp_path: Path) -> None:
+    large = dataclasses.replace(authority.domain, crl_url=f"https://example.org/{os.urandom(1500).hex()}")
+    assert not answers.write_domain_code(large, tmp_path / "domain.jpg")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_is_full_leaves_no_half_file(authority: Authority, tmp_path: Path) -> None:
+    """The system is told to let no file grow beyond a kilobyte."""
+    certificate = issued(authority)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, hard))
+    try:
+        with pytest.raises(StoreError) as error:
+            answers.write_answer(certificate, authority.domain, tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert error.value.code == "file"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_meter_that_keeps_its_key(authority: Authority, tmp_path: Path) -> None:
+    credential = authority.issue_meter(os.urandom(8), NOW, public_key=keys.generate(1).public_key())
+    data = answers.write_meter(credential, tmp_path).read_bytes()
+    assert b"PRIVATE KEY" not in data
+    assert len(x509.load_pem_x509_certificates(data)) == 2

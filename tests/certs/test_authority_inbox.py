@@ -132,10 +132,10 @@ def test_damaged_mails_raise_nothing_but_our_errors(
         assert inbox.read_requests(path)
 
 
-def test_a_mail_whose_headers_cannot_be_parsed(tmp_path: Path) -> None:
-    (tmp_path / "mail.eml").write_bytes(
-        b"Content-Type: =?x?b?" + b"\xff" * 20 + b"?=; name*0*=\r\nX: \r\n\r\n-----BEGIN"
-    )
+def test_a_mail_whose_headers_the_parser_stumbles_over(tmp_path: Path) -> None:
+    """The standard library raises IndexError on this one."""
+    (tmp_path / "mail.eml").write_bytes(b"Content-Disposition: attachment; filename*\r\n\r\nx")
     with pytest.raises(RequestError) as error:
         inbox.read_requests(tmp_path / "mail.eml")
     assert error.value.code == "csr-format"
+    assert "damaged" in error.value.message
