@@ -10,18 +10,39 @@ import click
 from certs.cli.output import emit, json_option
 from meterlink import samples
 from meterlink.cli.report import as_renderable
-from meterlink.meters.decode import MAX_CAPTURE, decode_capture
+from meterlink.cli.trace import MAX_TRACE, show_trace, write_redacted
+from meterlink.meters.decode import decode_capture
+from meterlink.tracing import read_capture
+from meterlink.tracing.capture import Framing
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command()
 @click.argument("file", metavar="FILE|-")
+@click.option("--keys", type=_FILE, help="Key file that opens the protected messages of a trace.")
+@click.option(
+    "--redact", type=_FILE, help="Write the trace without serial numbers, system titles and keys to this file."
+)
 @json_option
-def decode(file: str) -> None:
-    """Decode a captured text readout or M-Bus telegram; `-` reads standard input.
+def decode(file: str, keys: Path | None, redact: Path | None) -> None:
+    """Decode a captured text readout or M-Bus telegram, or explain a trace; `-` reads standard input.
 
-    `sample:uh50` and `sample:t550` are real readouts that come with the program.
+    A trace is what `--trace` wrote, or HDLC frames or TCP wrapper messages, as they are or in hex. `sample:uh50` and
+    `sample:t550` are real readouts that come with the program.
     """
-    report = decode_capture(_read(file))
+    data = _read(file)
+    capture = read_capture(data)
+    if redact is not None:
+        write_redacted(capture, redact)
+    elif capture is not None and capture.framing is not Framing.OTHER:
+        show_trace(capture, keys)
+    else:
+        _show_readout(data if capture is None else capture.received)
+
+
+def _show_readout(data: bytes) -> None:
+    report = decode_capture(data)
     emit(report.as_json(), lambda: as_renderable(report))
 
 
@@ -29,6 +50,6 @@ def _read(file: str) -> bytes:
     if file.startswith("sample:"):
         return samples.read(file.removeprefix("sample:"))
     if file == "-":
-        return sys.stdin.buffer.read(MAX_CAPTURE + 1)
+        return sys.stdin.buffer.read(MAX_TRACE + 1)
     with Path(file).open("rb") as stream:
-        return stream.read(MAX_CAPTURE + 1)  # one more than is decoded, so that a larger file is told, not cut
+        return stream.read(MAX_TRACE + 1)  # one more than is decoded, so that a larger file is told, not cut

@@ -17,10 +17,10 @@ from certs.cli.output import emit, json_option, table, wants_json
 from meterlink import notation
 from meterlink.cli.acting import NOT_ENFORCED, SessionOptions, act, session_options
 from meterlink.cli.progress import progress
-from meterlink.cli.report import as_renderable, shown
+from meterlink.cli.readings import Delivery, deliver, reading_options
+from meterlink.cli.report import shown
 from meterlink.commands.connect import Target, target_of
 from meterlink.commands.objects import any_object
-from meterlink.commands.read import Read
 from meterlink.commands.read_all import Inventory, ReadAll
 from meterlink.commands.read_profile import ProfileTable, ReadProfile
 from meterlink.errors import MeterRefused, UsageError
@@ -45,7 +45,8 @@ _LONGEST_SHOWN: Final = 120
 )
 @click.option("--from", "start", metavar="TIME", help="First row of the profile: ISO 8601, local time without a zone.")
 @click.option("--to", "end", metavar="TIME", help="Last row of the profile.")
-@click.option("--csv", "as_csv", is_flag=True, help="Print the rows of the profile as CSV.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print the readings, or the rows of the profile, as CSV.")
+@reading_options
 @session_options
 @json_option
 def read(
@@ -56,11 +57,14 @@ def read(
     start: str | None,
     end: str | None,
     as_csv: bool,
+    watch: float | None,
+    mqtt: str | None,
     keys: Path | None,
     trace: Path | None,
 ) -> None:
     """Read a meter: the usual values of its family, the objects asked for, all there is, or a profile."""
-    _check(names, everything, profile_name, start, end, as_csv)
+    delivery = Delivery(watch, mqtt, as_csv)
+    _check(names, everything, profile_name, start, end, delivery)
     target, options = target_of(url), SessionOptions(keys, trace)
     if everything:
         _read_all(target, options)
@@ -68,20 +72,25 @@ def read(
         _read_profile(target, options, profile_name, (start, end), as_csv)
     else:
         objects = tuple(any_object(target.profile, name) for name in names)
-        report = act(target, Read(target.profile, objects), options)
-        report = replace(report, notes=(*report.notes, *_notes(target)))
-        emit(report.as_json(), lambda: as_renderable(report))
+        deliver(target, objects, options, delivery)
 
 
 def _check(
-    names: tuple[str, ...], everything: bool, profile_name: str | None, start: str | None, end: str | None, as_csv: bool
+    names: tuple[str, ...],
+    everything: bool,
+    profile_name: str | None,
+    start: str | None,
+    end: str | None,
+    delivery: Delivery,
 ) -> None:
     if bool(names) + everything + (profile_name is not None) > 1:
         raise UsageError("--object, --all and --profile exclude each other", hint="meterlink read --help")
-    if profile_name is None and (start or end or as_csv):
-        raise UsageError("--from, --to and --csv belong to --profile", hint="meterlink read --help")
-    if as_csv and wants_json():
-        raise UsageError("--csv and --json exclude each other", hint="meterlink read --help")
+    if profile_name is None and (start or end):
+        raise UsageError("--from and --to belong to --profile", hint="meterlink read --help")
+    if delivery.as_csv and (everything or wants_json()):
+        raise UsageError(f"--csv and {'--all' if everything else '--json'} exclude each other")
+    if (everything or profile_name is not None) and (delivery.watch is not None or delivery.mqtt is not None):
+        raise UsageError("--watch and --mqtt are for readings, not for --all and --profile")
 
 
 def _notes(target: Target) -> tuple[str, ...]:

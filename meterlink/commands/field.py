@@ -1,18 +1,49 @@
-"""Read a meter in the field that knows no certificates: the gate alone decides."""
+"""Read a meter in the field that knows no certificates, and look for such meters: the gate alone decides."""
 
 from __future__ import annotations
 
 import datetime as dt
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Final
 
 from certs.levels import Permission
+from meterlink.errors import DataError, ProtocolError, UsageError
+from meterlink.framing.mbus.scan import Progress as ScanProgress
+from meterlink.framing.mbus.scan import ScanResult
 from meterlink.gate import ActiveCertificate, decide
+from meterlink.meters.bus import MBus
 from meterlink.meters.profile import Profile
 from meterlink.meters.readers import Progress, read_meter
 from meterlink.transport.base import Transport
+from meterlink.transport.url import TransportUrl
 from meterlink.values import MeterReport
 
 NAME: Final = "read"
+BUS_DIALOGUE: Final = "bus"
+"""``[line] dialogue`` of families on a wired M-Bus: they have addresses and take settings."""
+
+_WITH_A_LINE: Final = frozenset({"serial", "optical", "rfc2217"})
+_LINE_KEYS: Final = ("baud", "bits", "parity", "stop")
+_SHORT_LINE: Final = "line"
+
+OpenTransport = Callable[[], Transport]
+
+
+class Scan(enum.Enum):
+    """By which addresses a line is searched."""
+
+    PRIMARY = "primary"
+    SECONDARY = "secondary"
+
+
+@dataclass(frozen=True, slots=True)
+class BusScan:
+    """What a scan found: by kind, addresses of single meters, and addresses at which several answer at once."""
+
+    results: tuple[tuple[Scan, ScanResult], ...]
 
 
 async def read_field_meter(
@@ -28,11 +59,73 @@ async def read_field_meter(
     """Ask the gate, then open ``transport``, read the meter of the family ``profile`` and close.
 
     ``address`` and ``key`` are those of :func:`~meterlink.meters.readers.read_meter`. Raises NotPermitted before
-    anything is opened, and what the reader raises.
+    anything is opened, what the reader raises for the line, and ProtocolError for what the meter said and nobody
+    understands, with the decoder's code.
     """
     decide(NAME, Permission.READ, certificate, now).enforce()
     async with transport:
-        return await read_meter(transport, profile, address=address, key=key, progress=progress or _silent)
+        try:
+            return await read_meter(transport, profile, address=address, key=key, progress=progress or _silent)
+        except DataError as error:
+            raise answered_wrongly(error) from error
+
+
+async def scan_bus(
+    transport: Transport,
+    certificate: ActiveCertificate,
+    now: dt.datetime,
+    *,
+    kinds: tuple[Scan, ...] = (Scan.SECONDARY, Scan.PRIMARY),
+    mask: str = "FFFFFFFF",
+    last: int = 250,
+    report: Callable[[Scan, ScanProgress], None],
+) -> BusScan:
+    """Ask the gate, then open ``transport`` and search the M-Bus on it by each of ``kinds``.
+
+    ``mask`` limits the secondary addresses (``F`` is searched), ``last`` the primary ones. Raises NotPermitted before
+    anything is opened, UsageError for a mask that is none, and LinkError.
+    """
+    decide("find", Permission.READ, certificate, now).enforce()
+    results: list[tuple[Scan, ScanResult]] = []
+    async with transport:
+        bus = MBus(transport)
+        for kind in kinds:
+
+            def tell(progress: ScanProgress, kind: Scan = kind) -> None:
+                report(kind, progress)
+
+            found = await (bus.scan_primary(tell, 0, last) if kind is Scan.PRIMARY else bus.scan_secondary(tell, mask))
+            results.append((kind, found))
+    return BusScan(tuple(results))
+
+
+def with_line(url: TransportUrl, profile: Profile) -> TransportUrl:
+    """Return ``url`` with the settings that the line of the family begins with, where it gives none itself.
+
+    A wired bus stays at the speed it was opened with; other families set their line while they are read.
+    """
+    plan = profile.line
+    if plan is None or plan.dialogue != BUS_DIALOGUE or url.scheme not in _WITH_A_LINE or _SHORT_LINE in url.options:
+        return url
+    start = plan.start
+    usual = dict(zip(_LINE_KEYS, map(str, (start.baud, start.data_bits, start.parity, start.stop_bits)), strict=True))
+    return replace(url, options=MappingProxyType({**usual, **url.options}))
+
+
+def on_a_bus(profile: Profile) -> None:
+    """Make sure that the family is one on an M-Bus. Raises UsageError ``profile``."""
+    if profile.line is None or profile.line.dialogue != BUS_DIALOGUE:
+        raise UsageError(
+            f"{profile.title} is not spoken to by the requests of an M-Bus",
+            code="profile",
+            hint="name the family in the URL: ?profile=generic-mbus",
+        )
+
+
+def answered_wrongly(error: DataError) -> ProtocolError:
+    """Return the error for an answer that does not decode: it is the meter's or the line's, not the user's."""
+    hint = error.hint if error.code == "wrong-key" else "read again; shade the head from bright light, check the wiring"
+    return ProtocolError(f"the meter's answer cannot be used: {error.message}", code=error.code, hint=hint)
 
 
 def _silent(message: str) -> None:

@@ -68,7 +68,8 @@ def shared_config(
         mechanism=mechanism,
         ciphering=ciphering,
         suite=_suite(options, signer, keys if needs_keys else None),
-        system_title=title,
+        # Who need not say who it is does not: the title is the same at every meter.
+        system_title=title if ciphering is not None or mechanism >= Mechanism.GMAC else None,
         certificate=credential.certificate_der if is_ecdsa and secrets.signing_key is None else None,
         signer=signer,
         secret=_secret(mechanism, secrets),

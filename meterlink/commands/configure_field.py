@@ -1,0 +1,301 @@
+"""Set what the M-Bus standard lets a master set in a meter, and read it back (EN 13757-3 and -7)."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any, Final
+
+from certs.levels import Permission
+from meterlink.commands.field import answered_wrongly, on_a_bus
+from meterlink.errors import DataError, LinkError, LinkTimeout, MeterlinkError, MeterRefused, UsageError
+from meterlink.framing.mbus import master, requests
+from meterlink.framing.mbus.frame import LongFrame
+from meterlink.framing.mbus.requests import SecondaryAddress, parse_address
+from meterlink.gate import ActiveCertificate, decide
+from meterlink.mbus import commands
+from meterlink.meters.bus import MBus
+from meterlink.meters.decode import decode_capture
+from meterlink.meters.profile import Profile
+from meterlink.transport.base import Transport
+from meterlink.values import Value, value_as_json
+
+NAME: Final = "configure"
+
+_CLOCK_TOLERANCE: Final = dt.timedelta(minutes=2)
+"""A meter's clock has minutes only, and the reading back takes a while."""
+
+_LONG_HEADER: Final = 8
+
+Address = int | SecondaryAddress
+Clock = Callable[[], dt.datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSetting:
+    """One value to set. ``make`` gives it at the moment it is sent: `clock=now` must not age on the way."""
+
+    name: str
+    make: Callable[[], dt.datetime | int | str]
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """What became of one setting.
+
+    ``before`` and ``after`` are what the meter's readout shows; ``after`` None: the meter acknowledged, but does not
+    show this value.
+    """
+
+    name: str
+    wanted: Value
+    before: Value
+    after: Value
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether the value was read back."""
+        return self.after is not None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the change in the form of ``configure --json``."""
+        return {
+            "name": self.name,
+            "wanted": value_as_json(self.wanted),
+            "before": value_as_json(self.before),
+            "after": value_as_json(self.after),
+            "confirmed": self.confirmed,
+        }
+
+
+def parse_field_setting(profile: Profile, text: str, clock: Clock) -> FieldSetting:
+    """Read ``clock=now|ISO 8601``, ``primary-address=0..250`` or ``secondary-address=DIGITS``.
+
+    Raises UsageError ``setting-invalid``, and ``profile`` for a family that takes no settings this way.
+    """
+    on_a_bus(profile)
+    name, equals, value = text.partition("=")
+    name = name.strip().lower().replace("-", "_")
+    parser = _PARSERS.get(name)
+    if not equals or not value.strip():
+        raise _invalid(f"{text!r} is not NAME=VALUE", "for example: clock=now")
+    if parser is None:
+        known = ", ".join(key.replace("_", "-") for key in _PARSERS)
+        raise _invalid(f"{name.replace('_', ' ')} cannot be set in an M-Bus meter", f"only {known}")
+    return FieldSetting(name, parser(value.strip(), clock))
+
+
+async def configure_field_meter(
+    transport: Transport,
+    settings: tuple[FieldSetting, ...],
+    certificate: ActiveCertificate,
+    now: dt.datetime,
+    *,
+    address: str,
+) -> tuple[FieldChange, ...]:
+    """Ask the gate, then open ``transport``, set ``settings`` in their order and read each back.
+
+    ``address`` names one meter: where several answer, nothing is set.
+
+    Raises NotPermitted before anything is opened; UsageError ``address`` and ``address-taken``; LinkError
+    ``write-uncertain`` when nobody knows whether a value arrived, or another one when it is certain that it did not;
+    MeterRefused ``not-applied`` when the meter acknowledged and still shows another value. Every message says what was
+    set before.
+    """
+    decide(NAME, Permission.CONFIGURE, certificate, now).enforce()
+    if not address:
+        raise UsageError(
+            "which meter is meant must be told before anything is set",
+            code="address",
+            hint="name it in the URL: &address=5 or &address=12345678; 254 is a single meter on the line",
+        )
+    at = parse_address(address)
+    done: list[FieldChange] = []
+    async with transport:
+        bus = MBus(transport)
+        for setting in settings:
+            with _telling(done, setting):
+                change, at = await _apply(bus, at, setting)
+            done.append(change)
+    return tuple(done)
+
+
+async def _apply(bus: MBus, at: Address, setting: FieldSetting) -> tuple[FieldChange, Address]:
+    """Set one value; return what became of it and where the meter is found from now on."""
+    before = await _look(bus, at)
+    value = setting.make()
+    after_at = _moved(at, setting.name, value)
+    await _free(bus, setting.name, value, before)
+    await _write(bus, at, setting.name, value)
+    try:
+        shown = (await _look(bus, after_at)).value(setting.name)
+    except LinkError as error:
+        raise LinkError(
+            f"the meter acknowledged, then the link broke before the value was read back ({error.message})",
+            code="not-read-back",
+            hint="connect again and read the meter to be sure",
+        ) from error
+    if shown is not None and not _same(shown, value):
+        raise MeterRefused(
+            f"the meter acknowledged {_words(setting.name)}={_shown(value)} and still shows {_shown(shown)}",
+            code="not-applied",
+            hint="the meter may be protected against changes, by its seal or a switch",
+        )
+    return FieldChange(setting.name, _plain(value), before.value(setting.name), shown), after_at
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What a readout shows of the things that can be set."""
+
+    primary: int
+    number: str | None
+    clock: Value
+
+    def value(self, name: str) -> Value:
+        return {"clock": self.clock, "primary_address": str(self.primary), "secondary_address": self.number}[name]
+
+
+async def _look(bus: MBus, at: Address) -> _Look:
+    frames, _ = await bus.read(at)
+    try:
+        report = decode_capture(b"".join(frame.to_bytes() for frame in frames))
+    except DataError as error:
+        raise answered_wrongly(error) from error
+    clocks = (reading.value for reading in report.readings if (reading.name, reading.storage) == ("clock", 0))
+    return _Look(frames[0].address, _number(frames[0]), next(clocks, None))
+
+
+def _number(frame: LongFrame) -> str | None:
+    """Return the digits of the secondary address, None in a telegram without them."""
+    return (
+        SecondaryAddress.from_bytes(frame.data).number if frame.ci == 0x72 and len(frame.data) >= _LONG_HEADER else None
+    )
+
+
+async def _free(bus: MBus, name: str, value: object, before: _Look) -> None:
+    """Make sure that no other meter on the line has the new address."""
+    wanted: Address
+    if name == "primary_address" and value not in (requests.UNCONFIGURED, before.primary):
+        wanted = int(str(value))
+    elif name == "secondary_address" and value != before.number:
+        wanted = SecondaryAddress(str(value))
+    else:
+        return
+    if await bus.run(master.select(wanted)) is not None:
+        raise UsageError(
+            f"another meter on this line has the address {value} already",
+            code="address-taken",
+            hint="choose another one; `meterlink find --bus URL` lists them",
+        )
+
+
+async def _write(bus: MBus, at: Address, name: str, value: dt.datetime | int | str) -> None:
+    telegram = _TELEGRAMS[name](value)
+    here = await bus.run(master.select(at))
+    if here is None:
+        raise LinkTimeout(f"the meter at {at} answers no more", code="no-answer", hint="nothing was sent to it")
+    try:
+        acknowledged = await bus.run(master.send(here, telegram))
+    except LinkError as error:
+        raise _uncertain(name, f"the link broke ({error.message})") from error
+    if not acknowledged:
+        raise _uncertain(name, "the meter did not acknowledge")
+
+
+def _uncertain(name: str, why: str) -> LinkError:
+    words = _words(name)
+    return LinkError(
+        f"{why} while the {words} was being set: the meter has the old value or the new one",
+        code="write-uncertain",
+        hint=f"connect again and read the meter to see its {words}",
+    )
+
+
+@contextmanager
+def _telling(done: list[FieldChange], setting: FieldSetting) -> Iterator[None]:
+    """Add to an error what is certain of the settings before this one."""
+    try:
+        yield
+    except MeterlinkError as error:
+        before = ", ".join(_words(change.name) for change in done)
+        certain = f"set before that: {before}" if done else "nothing was set before that"
+        error.message = f"{_words(setting.name)}: {error.message}; {certain}"
+        raise
+
+
+def _moved(at: Address, name: str, value: object) -> Address:
+    """Return where the meter answers after the change."""
+    if name == "primary_address" and isinstance(at, int) and at != requests.BROADCAST_ANSWERED:
+        return int(str(value))
+    if name == "secondary_address" and isinstance(at, SecondaryAddress):
+        return replace(at, number=str(value))
+    return at
+
+
+def _same(shown: Value, wanted: object) -> bool:
+    if isinstance(wanted, dt.datetime):
+        if not isinstance(shown, dt.datetime):
+            return False
+        return abs(shown.replace(tzinfo=None) - wanted.replace(tzinfo=None)) <= _CLOCK_TOLERANCE
+    return shown == str(wanted)
+
+
+def _plain(value: dt.datetime | int | str) -> Value:
+    return str(value) if isinstance(value, int) else value
+
+
+def _shown(value: object) -> str:
+    return value.isoformat(" ", "minutes") if isinstance(value, dt.datetime) else str(value)
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _moment(text: str, clock: Clock) -> Callable[[], dt.datetime]:
+    if text.lower() == "now":
+        # The meter knows no time zones: it gets the time of this place.
+        return lambda: clock().astimezone().replace(second=0, microsecond=0, tzinfo=None)
+    try:
+        moment = dt.datetime.fromisoformat(text)
+    except ValueError:
+        raise _invalid(
+            f"{text!r} is no date and time", "write `now` or ISO 8601, for example 2026-11-22T14:30"
+        ) from None
+    local = (moment.astimezone() if moment.tzinfo else moment).replace(second=0, microsecond=0, tzinfo=None)
+    commands.encode_moment(local)
+    return lambda: local
+
+
+def _primary(text: str, _: Clock) -> Callable[[], int]:
+    if not (text.isascii() and text.isdigit() and len(text) <= len("250") and int(text) <= requests.LAST_PRIMARY):
+        raise _invalid(f"{text!r} is no primary address", f"write a number 0..{requests.LAST_PRIMARY}")
+    number = int(text)
+    return lambda: number
+
+
+def _digits(text: str, _: Clock) -> Callable[[], str]:
+    if not (text.isascii() and text.isdigit() and len(text) <= _LONG_HEADER):
+        raise _invalid(f"{text!r} is no secondary address", "write up to eight digits")
+    return lambda: text.zfill(_LONG_HEADER)
+
+
+_PARSERS: Final[Mapping[str, Callable[[str, Clock], Callable[[], dt.datetime | int | str]]]] = MappingProxyType(
+    {"clock": _moment, "primary_address": _primary, "secondary_address": _digits}
+)
+_TELEGRAMS: Final[Mapping[str, Callable[[Any], bytes]]] = MappingProxyType(
+    {
+        "clock": commands.set_clock,
+        "primary_address": commands.set_primary_address,
+        "secondary_address": commands.set_identification,
+    }
+)
+"""Name -> the data that the meter is sent."""
+
+
+def _invalid(message: str, hint: str) -> UsageError:
+    return UsageError(message, code="setting-invalid", hint=hint)

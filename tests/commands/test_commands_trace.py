@@ -1,0 +1,210 @@
+"""What --trace writes, what decode makes of it, and what is left of it when it is redacted."""
+
+import json
+from pathlib import Path
+
+import pytest
+from commands_field import AUTHENTICATION, CLIENT_TITLE, METER_TITLE, PASSWORD, SERIAL, UNICAST, FieldMeter, served
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from meterlink.errors import DataError
+from meterlink.framing.hdlc.frame import HdlcFrame
+from meterlink.tracing import Capture, explain, read_capture, redact
+from meterlink.tracing.capture import Framing
+from meterlink.tracing.frames import frames_of
+from meterlink.transport.replay import Entry, read_recording
+
+NAMES = ("energy", "serial-number", "device-name")
+
+
+@pytest.fixture
+def traced(meterlink, field_meter: FieldMeter, tmp_path: Path):
+    """Read a meter of the field with a trace; return the trace and what was read."""
+
+    def run(security: str, framing: str, *words: str, client: int = 0) -> tuple[Path, dict]:
+        trace = tmp_path / "trace.jsonl"
+        sap = client or {"none": 17, "lls": 18, "hls-gmac": 19}[security.partition("&")[0]]
+        keys = ("--keys", field_meter.key_file(tmp_path))
+        asked = words or tuple(word for name in NAMES for word in ("--object", name))
+        with served(field_meter.server, framing) as url:
+            done = meterlink(
+                "read", f"{url}&security={security}&client={sap}", *asked, *keys, "--trace", trace, "--json"
+            )
+        assert (done.status, done.err) == (0, "")
+        return trace, done.json
+
+    return run
+
+
+def octets_of(trace: Path) -> bytes:
+    _, entries = read_recording(trace.read_text().splitlines())
+    return b"".join(entry.data for entry in entries)
+
+
+@pytest.mark.parametrize("framing", ["wrapper", "hdlc"])
+def test_a_trace_is_explained_layer_by_layer(meterlink, traced, framing) -> None:
+    trace, _ = traced("none", framing)
+    steps = meterlink("decode", trace, "--json").json["steps"]
+    names = [step["name"] for step in steps if step["layer"] == "apdu"]
+    assert names[:4] == ["aarq", "initiate-request", "aare", "initiate-response"]
+    assert "get-request-with-list" in names
+    (answer,) = [step for step in steps if step["name"] == "get-response-with-list"]
+    assert f"text:{SERIAL}" in answer["fields"]["results"]
+    assert {step["layer"] for step in steps} >= {framing, "apdu"}
+    if framing == "hdlc":
+        assert [step["name"] for step in steps if step["layer"] == "hdlc"][:2] == ["SNRM", "UA"]
+    shown = meterlink("decode", trace).out
+    assert "Register 6-0:1.0.0*255 value" in shown
+
+
+@pytest.mark.parametrize("ciphering", ["glo", "ded", "general-glo", "general-ded"])
+def test_keys_open_a_trace(meterlink, field_meter, traced, tmp_path, ciphering) -> None:
+    trace, _ = traced(f"hls-gmac&ciphering={ciphering}", "hdlc")
+    closed = meterlink("decode", trace).out
+    assert f"text:{SERIAL}" not in closed
+    assert "no keys are given" in closed
+    opened = meterlink("decode", trace, "--keys", field_meter.key_file(tmp_path)).out
+    assert f"text:{SERIAL}" in opened
+    assert "invocation counter: 1" in opened
+    for hidden in (UNICAST.hex(), AUTHENTICATION.hex(), UNICAST.hex(" ")):
+        assert hidden not in opened
+    assert "dedicated key: not shown" in opened or not ciphering.endswith("ded")
+
+
+def test_a_password_is_never_shown(meterlink, traced) -> None:
+    trace, _ = traced("lls&ciphering=none", "hdlc")
+    assert trace.stat().st_mode & 0o077 == 0
+    out = meterlink("decode", trace).out
+    assert PASSWORD not in out
+    assert PASSWORD.encode().hex(" ") not in out
+    assert "secret: not shown" in out
+
+
+@pytest.mark.parametrize(
+    "security", ["none", "lls&ciphering=none", "hls-gmac&ciphering=general-glo", "hls-gmac&ciphering=ded"]
+)
+@pytest.mark.parametrize("framing", ["wrapper", "hdlc"])
+def test_a_redacted_trace_names_nobody_and_still_decodes(meterlink, traced, tmp_path, security, framing) -> None:
+    trace, _ = traced(security, framing)
+    before = octets_of(trace)
+    clean = tmp_path / "clean.jsonl"
+    assert meterlink("decode", trace, "--redact", clean).status == 0
+    after = octets_of(clean)
+    assert len(after) == len(before)
+    for secret in (SERIAL.encode(), METER_TITLE, CLIENT_TITLE, PASSWORD.encode()):
+        assert secret not in after
+    text = clean.read_text()
+    assert "127.0.0.1" not in text
+    steps = meterlink("decode", clean, "--json").json["steps"]
+    assert [step["name"] for step in steps] == [
+        step["name"] for step in meterlink("decode", trace, "--json").json["steps"]
+    ]
+    assert not [step for step in steps if step["name"] in ("noise", "not readable")]
+
+
+@pytest.mark.parametrize("what", [("--all",), ("--object", "serial-number", "--object", "device-name")])
+def test_redacting_holds_for_whole_inventories(meterlink, traced, tmp_path, what) -> None:
+    trace, _ = traced("none", "hdlc", *what)
+    assert SERIAL.encode() in octets_of(trace)
+    clean = tmp_path / "clean.jsonl"
+    meterlink("decode", trace, "--redact", clean)
+    assert SERIAL.encode() not in octets_of(clean)
+    assert METER_TITLE not in octets_of(clean)
+
+
+def test_a_trace_as_others_write_it_is_explained(meterlink, traced, tmp_path) -> None:
+    trace, _ = traced("none", "hdlc")
+    raw = octets_of(trace)
+    for name, content in (("binary", raw), ("hex", raw.hex().encode()), ("spaced", raw.hex(" ").upper().encode())):
+        path = tmp_path / name
+        path.write_bytes(content)
+        steps = meterlink("decode", path, "--json").json["steps"]
+        assert steps[0]["name"] == "SNRM"
+        requests = [step for step in steps if step["name"] == "get-request-with-list"]
+        answers = [step for step in steps if step["name"] == "get-response-with-list"]
+        assert {step["direction"] for step in requests} == {"sent"}
+        assert {step["direction"] for step in answers} == {"received"}
+        assert meterlink("decode", path, "--redact", tmp_path / "clean").status == 0
+        assert SERIAL.encode() not in bytes.fromhex((tmp_path / "clean").read_text())
+
+
+def test_a_trace_is_served_again(meterlink, traced) -> None:
+    trace, read = traced("none", "hdlc")
+    words = tuple(word for name in NAMES for word in ("--object", name))
+    done = meterlink("read", f"replay:{trace}?security=none&client=17", *words, "--json")
+    assert done.status == 0
+    assert done.json["readings"] == read["readings"]
+
+
+def test_what_is_no_trace_is_not_redacted(meterlink, tmp_path) -> None:
+    done = meterlink("decode", "sample:uh50", "--redact", tmp_path / "out")
+    assert (done.status, done.code) == (2, "redact-unknown")
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(DataError):
+        redact(Capture((Entry(0, "received", b"/LUG"),), Framing.OTHER, True))
+
+
+def test_a_recorded_readout_is_decoded_as_one(meterlink, tmp_path) -> None:
+    from meterlink import samples
+
+    head = {"meterlink": "recording", "version": 1, "url": "optical:x", "started": "2026-01-01T00:00:00+00:00"}
+    lines = [json.dumps(head), Entry(0, "received", samples.read("uh50")).to_json()]
+    path = tmp_path / "readout.jsonl"
+    path.write_text("\n".join(lines))
+    assert meterlink("decode", path, "--json").json["readings"]
+
+
+def test_a_damaged_recording_is_told(meterlink, traced) -> None:
+    trace, _ = traced("none", "hdlc")
+    trace.write_text(trace.read_text().replace('"event": "sent"', '"event": "sung"', 1))
+    done = meterlink("decode", trace)
+    assert (done.status, done.code) == (2, "recording")
+
+
+@pytest.fixture(scope="module")
+def sample() -> bytes:
+    """The octets of a short session in HDLC, both directions in one stream."""
+    from meterlink.framing.hdlc.address import HdlcAddress
+    from meterlink.framing.hdlc.control import FrameKind, control
+
+    client, server = HdlcAddress(16), HdlcAddress(1)
+    request = bytes.fromhex("e6e600 c001c1 0001 0000600100ff 02 00")
+    answer = bytes.fromhex("e6e700 c401c1 00 0a08") + SERIAL.encode()
+    return b"".join(
+        frame.to_bytes()
+        for frame in (
+            HdlcFrame(server, client, control(FrameKind.SNRM, poll=True)),
+            HdlcFrame(client, server, control(FrameKind.UA, poll=True)),
+            HdlcFrame(server, client, control(FrameKind.I, poll=True), request),
+            *[HdlcFrame(client, server, control(FrameKind.I, poll=False), answer[:14], segmented=True)] * 2,
+            HdlcFrame(client, server, control(FrameKind.I, poll=True, send=1), answer[14:]),
+        )
+    )
+
+
+def test_a_serial_number_cut_in_two_and_sent_again_goes_too(sample) -> None:
+    capture = read_capture(sample)
+    assert capture is not None
+    clean = redact(capture).received
+    assert len(clean) == len(sample)
+    for part in (SERIAL[:5], SERIAL[5:]):
+        assert part.encode() in sample
+        assert part.encode() not in clean
+    frames = [located.item for located in frames_of(Capture((Entry(0, "received", clean),), Framing.HDLC, False))]
+    assert all(isinstance(frame, HdlcFrame) for frame in frames)
+    assert len(frames) == 6
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@given(st.data())
+def test_nothing_that_was_captured_raises(sample, data) -> None:
+    octets = bytearray(sample)
+    for place in data.draw(st.lists(st.integers(0, len(octets) - 1), max_size=6)):
+        octets[place] = data.draw(st.integers(0, 255))
+    cut = bytes(octets[: data.draw(st.integers(0, len(octets)))])
+    for framing in (Framing.HDLC, Framing.WRAPPER):
+        capture = Capture((Entry(0.0, "received", cut),), framing, is_directed=False)
+        assert list(explain(capture)) is not None
+        assert len(redact(capture).received) == len(cut)
+    read_capture(cut)
