@@ -1,0 +1,1 @@
+"""Publishing readings to an MQTT broker, as Home Assistant discovers them."""
