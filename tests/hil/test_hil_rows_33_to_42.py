@@ -33,6 +33,7 @@ from meterlink.cosem.data import date_time_octets, u16, visible_string
 from meterlink.cosem.dates import CosemDateTime
 from meterlink.errors import AssociationRefused, MeterlinkError, MeterNotTrusted, MeterRefused, SecurityError
 from meterlink.security.hls import Mechanism
+from meterlink.security.counters import SendCounter
 from meterlink.security.keys import KeySet
 from meterlink.security.suites import Suite
 
@@ -273,7 +274,7 @@ DOWNGRADES = {
 
 @pytest.mark.parametrize("downgrade", DOWNGRADES)
 def test_row_39_a_downgrade_of_context_mechanism_or_suite_is_refused(world, meter, downgrade):
-    config = replace(world.person(Level.SERVICE), **DOWNGRADES[downgrade])
+    config = replace(world.person(Level.SERVICE), send_counter=SendCounter(), **DOWNGRADES[downgrade])
     hands = Hands(meter, config, Level.SERVICE)
     refused(lambda: hands.connect().get(ENERGY))
     assert not any(apdu[:1] == b"\xc4" for apdu in hands.got)
