@@ -9,7 +9,7 @@ it says, then the path, the dates and the revocation lists.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -82,12 +82,11 @@ def check(
     now: dt.datetime,
     *,
     expect: Expect,
-    crls: Iterable[x509.CertificateRevocationList] = (),
 ) -> CheckedCertificate:
     """Check ``leaf`` for the moment ``now`` and return what it says.
 
     ``intermediates`` are certificates that came with it; those of the domain are always tried too. ``expect`` says
-    whether a person's or a meter's certificate is wanted. ``crls`` are looked at beside the domain's own.
+    whether a person's or a meter's certificate is wanted. The domain's revocation lists count.
 
     Raises :class:`ProfileError` with code ``chain``, ``serial``, ``key-type``, ``key-usage``, ``certificate-format``,
     ``level-missing``, ``level-unknown``, ``level-not-allowed``, ``not-a-meter``, ``system-title``,
@@ -102,7 +101,7 @@ def check(
     _check_links(checked, chain)
     for certificate in (leaf, *chain):
         path.check_dates(certificate, now)
-    revocation.check_path((leaf, *chain), [*domain.crls, *crls])
+    revocation.check_path((leaf, *chain), domain.crls)
     return CheckedCertificate(
         leaf,
         chain,

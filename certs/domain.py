@@ -6,6 +6,7 @@ purpose: that CA can issue nothing but Consumer certificates, and anyone may be 
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import functools
 import hashlib
@@ -98,11 +99,10 @@ class TrustDomain:
         now: dt.datetime,
         *,
         intermediates: Iterable[x509.Certificate] = (),
-        crls: Iterable[x509.CertificateRevocationList] = (),
     ) -> CheckedCertificate:
         """Check a person's certificate (object or DER). Raises :class:`ProfileError`."""
         leaf = load_certificate(certificate)
-        return check(leaf, tuple(intermediates), self, now, expect="level", crls=crls)
+        return check(leaf, tuple(intermediates), self, now, expect="level")
 
     def check_meter(
         self, certificate: x509.Certificate | bytes, now: dt.datetime, system_title: bytes
@@ -122,15 +122,23 @@ class TrustDomain:
         return checked
 
     def with_crl(self, crl: x509.CertificateRevocationList) -> TrustDomain:
-        """Return the domain with ``crl`` in place of an older list of the same CA.
+        """Return the domain with ``crl`` in place of an older list of the same CA, itself when it has a newer one.
 
         Raises :class:`ProfileError` ``crl-signature`` when no CA of the domain signed it.
         """
         issuer = self.issuer_of(crl)
-        kept = tuple(old for old in self.crls if not revocation.is_signed_by(old, issuer) or _is_newer(old, crl))
-        if any(revocation.is_signed_by(old, issuer) for old in kept):
+        own = [old for old in self.crls if revocation.is_signed_by(old, issuer)]
+        if not all(revocation.is_newer(crl, old) for old in own):
             return self
-        return replace(self, crls=(*kept, crl))
+        return replace(self, crls=(*(old for old in self.crls if old not in own), crl))
+
+    def with_crls_of(self, crls: Iterable[x509.CertificateRevocationList]) -> TrustDomain:
+        """Return the domain with those of ``crls`` that its CAs signed; lists of other domains are passed over."""
+        domain = self
+        for crl in crls:
+            with contextlib.suppress(ProfileError):
+                domain = domain.with_crl(crl)
+        return domain
 
     def issuer_of(self, crl: x509.CertificateRevocationList) -> x509.Certificate:
         """Return the CA of this domain that signed ``crl``. Raises :class:`ProfileError` ``crl-signature``."""
@@ -301,10 +309,6 @@ def _parse(data: bytes) -> TrustDomain:
 def _domain_files(home: Path) -> Iterator[Path]:
     for folder in (home / "domains", platformdirs.site_config_path("meterlink")):
         yield from sorted(folder.glob(f"*{ENDING}")) if folder.is_dir() else ()
-
-
-def _is_newer(one: x509.CertificateRevocationList, other: x509.CertificateRevocationList) -> bool:
-    return one.last_update_utc > other.last_update_utc
 
 
 def _pem(certificate: x509.Certificate) -> str:

@@ -193,7 +193,7 @@ def _check(
     faults: list[ProfileError] = []
     for domain in seen.domains:
         try:
-            return domain.check_level(leaf, seen.now, intermediates=chain, crls=seen.crls), domain
+            return domain.check_level(leaf, seen.now, intermediates=chain), domain
         except ProfileError as error:
             faults.append(error)
     raise next((fault for fault in faults if fault.code != "chain"), faults[0])

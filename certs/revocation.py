@@ -29,8 +29,12 @@ def load_crl(data: bytes) -> x509.CertificateRevocationList:
         crl = x509.load_pem_x509_crl(data) if data.lstrip().startswith(_PEM) else x509.load_der_x509_crl(data)
         # Everything that is looked at later is parsed once now, so that a broken list is refused when it is read.
         _ = (crl.issuer, crl.last_update_utc, crl.next_update_utc, crl.signature_algorithm_oid, len(crl))
+        is_partial = any(extension.critical for extension in crl.extensions)
     except UNREADABLE as error:
         raise ProfileError("crl-format", "this is not a revocation list", hint) from error
+    if is_partial:
+        # A delta list and one of limited scope are marked like this; neither says of the others that they are valid.
+        raise ProfileError("crl-format", "this revocation list is not a complete one (RFC 5280, 5.2)", hint)
     if not is_whole(crl):
         raise ProfileError("crl-format", "the revocation list was altered", hint)
     return crl
@@ -46,6 +50,15 @@ def is_signed_by(crl: x509.CertificateRevocationList, issuer: x509.Certificate) 
         return usage.crl_sign and crl.is_signature_valid(key)
     except UNREADABLE:
         return False
+
+
+def is_newer(one: x509.CertificateRevocationList, other: x509.CertificateRevocationList) -> bool:
+    """Tell whether ``one`` replaces ``other`` of the same CA: later, or of the same second with a higher number."""
+    return (one.last_update_utc, _number(one)) > (other.last_update_utc, _number(other))
+
+
+def _number(crl: x509.CertificateRevocationList) -> int:
+    return next((item.value.crl_number for item in crl.extensions if isinstance(item.value, x509.CRLNumber)), -1)
 
 
 def entry_of(

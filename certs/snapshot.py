@@ -84,7 +84,6 @@ class Snapshot:
 
     now: dt.datetime
     domains: tuple[TrustDomain, ...]
-    crls: tuple[x509.CertificateRevocationList, ...]
     held: tuple[Held, ...]
     requests: tuple[records.RequestRecord, ...]
     pointer: str | None
@@ -196,10 +195,12 @@ def take(home: Path, now: dt.datetime) -> Snapshot:
     """Read the store in ``home`` as it is at ``now``. What is damaged becomes a notice; the rest stays usable."""
     domains, domain_faults = load_known(home)
     notices = [_notice(fault) for fault in domain_faults]
+    # A list that was taken over counts wherever its domain judges: for certificates here and for meters alike.
     crls = tuple(_read_crls(home / CRLS, notices))
+    domains = tuple(domain.with_crls_of(crls) for domain in domains)
     by_id = {domain.id: domain for domain in domains}
     certificates = _read_all(home / CERTIFICATES, records.read_certificate, notices)
-    held = [_look_at(record, by_id, crls, now, notices) for record in certificates]
+    held = [_look_at(record, by_id, now, notices) for record in certificates]
     certified = {records.key_id(record.public_key) for record in certificates}
     requests = [
         record
@@ -211,7 +212,6 @@ def take(home: Path, now: dt.datetime) -> Snapshot:
     return Snapshot(
         now=now,
         domains=tuple(sorted(domains, key=lambda domain: domain.id != preferred)),
-        crls=crls,
         held=tuple(item for item in held if item is not None),
         requests=tuple(requests),
         pointer=_pointer(home / ACTIVE, notices),
@@ -231,7 +231,6 @@ def last_seen(home: Path) -> dt.datetime | None:
 def _look_at(
     record: records.CertificateRecord,
     domains: dict[str, TrustDomain],
-    crls: Iterable[x509.CertificateRevocationList],
     now: dt.datetime,
     notices: list[Notice],
 ) -> Held | None:
@@ -241,9 +240,7 @@ def _look_at(
         notices.append(Notice("domain-missing", message, "Join the domain again (certs join)."))
         return None
     try:
-        return Held(
-            record, domain, domain.check_level(record.leaf, now, intermediates=record.chain, crls=crls), Status.VALID
-        )
+        return Held(record, domain, domain.check_level(record.leaf, now, intermediates=record.chain), Status.VALID)
     except ProfileError as error:
         status = _STATUS_OF_CODE.get(error.code)
         if status is None:

@@ -30,7 +30,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from certs import clock, consumer, files, keys, names, profile, records, revocation, snapshot
+from certs import clock, consumer, files, keys, names, profile, records, snapshot
 from certs.checking import CheckedCertificate
 from certs.domain import ENDING, TrustDomain
 from certs.entries import Credential, Entry, Notice, Status
@@ -205,7 +205,8 @@ class Store:
         """
         with self._storage.writing():
             target = self.home / snapshot.DOMAINS / _domain_file(domain)
-            domain.save(target)
+            known = [crl for old in self.look().domains if old.id == domain.id for crl in old.crls]
+            domain.with_crls_of(known).save(target)  # an older file must not take a revocation back
             self._storage.point(snapshot.PREFERRED, domain.id)
             chosen = self.look().chosen
             if chosen is None or chosen.is_own_consumer:
@@ -219,10 +220,9 @@ class Store:
         changes nothing. Raises :class:`~certs.errors.ProfileError` ``crl-signature`` when no known CA signed it.
         """
         with self._storage.writing():
-            issuer = _issuer_of(crl, self.look().domains)
-            target = self.home / snapshot.CRLS / f"{records.certificate_id(issuer)}.crl"
-            known = [old for old in self.look().crls if revocation.is_signed_by(old, issuer)]
-            if all(old.last_update_utc <= crl.last_update_utc for old in known):
+            domain, issuer = _signer_of(crl, self.look().domains)
+            if domain.with_crl(crl) is not domain:
+                target = self.home / snapshot.CRLS / f"{records.certificate_id(issuer)}.crl"
                 files.write(target, crl.public_bytes(serialization.Encoding.DER))
             seen = self.look()
             if seen.chosen is not None and seen.chosen.status is Status.REVOKED:
@@ -392,10 +392,11 @@ def _domain_file(domain: TrustDomain) -> str:
     return f"{names.safe_part(domain.name)}-{domain.id[:8]}{ENDING}"
 
 
-def _issuer_of(crl: x509.CertificateRevocationList, domains: Iterable[TrustDomain]) -> x509.Certificate:
-    known = [ca for domain in domains for ca in (*domain.authorities, domain.root)]
-    issuer = next((ca for ca in known if revocation.is_signed_by(crl, ca)), None)
-    if issuer is None:
-        message = "the revocation list is not signed by a CA of a domain known here"
-        raise ProfileError("crl-signature", message, "Join the domain it belongs to (certs join).")
-    return issuer
+def _signer_of(
+    crl: x509.CertificateRevocationList, domains: Iterable[TrustDomain]
+) -> tuple[TrustDomain, x509.Certificate]:
+    for domain in domains:
+        with contextlib.suppress(ProfileError):
+            return domain, domain.issuer_of(crl)
+    message = "the revocation list is not signed by a CA of a domain known here"
+    raise ProfileError("crl-signature", message, "Join the domain it belongs to (certs join).")

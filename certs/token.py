@@ -16,12 +16,13 @@ import cbor2
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from certs import cose, names, profile
+from certs import cose, names, profile, revocation
 from certs.cbor import CborError, read
 from certs.clock import show
 from certs.domain import TrustDomain
 from certs.errors import TokenError
 from certs.levels import Level
+from certs.path import policies_of
 
 PREFIX: Final = "MLT1:"
 ID_LENGTH: Final = 16
@@ -83,15 +84,14 @@ def verify(text: str, domain: TrustDomain, now: dt.datetime) -> Token:
     Raises :class:`TokenError` ``token-format``, ``token-signature`` or ``token-expired``.
     """
     message = _parse(text)
-    # A CA whose policies are Consumer alone must not sign tokens: its key is public.
-    signers = [ca for ca in (domain.issuing_ca, *domain.previous) if _key_id(ca) == message.headers.get(cose.KEY_ID)]
-    if not any(message.is_signed_by(key) for key in _keys(signers)):
+    signer = _signer(message, domain)
+    token = _claims(message) if signer is not None else None
+    if signer is None or token is None or token.level.policy not in policies_of(signer):
         raise TokenError(
             "token-signature",
             f"the token is not signed by the authority of the domain {domain.name}, or was altered",
             "Scan it again; if it belongs to another domain, join that domain first (certs join).",
         )
-    token = _claims(message)
     if now > token.expires:
         message_text = f"the token expired on {show(token.expires)}; this device's clock says {show(now)}"
         raise TokenError("token-expired", message_text, _ASK)
@@ -163,6 +163,19 @@ def _key_id(ca: x509.Certificate) -> bytes:
     return ca.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest[:8]
 
 
-def _keys(certificates: list[x509.Certificate]) -> list[ec.EllipticCurvePublicKey]:
-    keys = [profile.public_key_of(certificate) for certificate in certificates]
-    return [key for key in keys if isinstance(key, ec.EllipticCurvePublicKey)]
+def _signer(message: cose.Sign1, domain: TrustDomain) -> x509.Certificate | None:
+    """Return the CA that signed a token, None where none did that may.
+
+    A CA that may issue nothing but Consumer certificates signs no tokens: the key of such a one is public.
+    """
+    for ca in domain.authorities:
+        key = profile.public_key_of(ca)
+        if (
+            _key_id(ca) == message.headers.get(cose.KEY_ID)
+            and policies_of(ca) != {Level.CONSUMER.policy}
+            and isinstance(key, ec.EllipticCurvePublicKey)
+            and message.is_signed_by(key)
+            and not any(revocation.entry_of(ca, domain.root, crl) for crl in domain.crls)
+        ):
+            return ca
+    return None

@@ -101,6 +101,8 @@ class TestAuthority:
         now: dt.datetime = NOW,
         issuer: x509.Certificate | None = None,
         key: ec.EllipticCurvePrivateKey | None = None,
+        number: int | None = None,
+        critical: x509.ExtensionType | None = None,
     ) -> x509.CertificateRevocationList:
         builder = (
             x509.CertificateRevocationListBuilder()
@@ -108,6 +110,10 @@ class TestAuthority:
             .last_update(now)
             .next_update(now + dt.timedelta(days=30))
         )
+        if number is not None:
+            builder = builder.add_extension(x509.CRLNumber(number), critical=False)
+        if critical is not None:
+            builder = builder.add_extension(critical, critical=True)
         for serial in serials:
             revoked = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(now).build()
             builder = builder.add_revoked_certificate(revoked)

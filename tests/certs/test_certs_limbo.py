@@ -27,7 +27,6 @@ STRICTER = "stricter than asked: our CAs carry this"
 
 DIFFERENCES = {
     # Accepted here, refused there.
-    "crl::crlnumber-critical": SOFT_LISTS + "; what it revokes is still revoked",
     "crl::crlnumber-missing": SOFT_LISTS + "; what it revokes is still revoked",
     "crl::issuer-missing-crlsign": SOFT_LISTS,
     "pathlen::max-chain-depth-0-exhausted": "the caller's limit is not offered; ours is three CAs below the root",

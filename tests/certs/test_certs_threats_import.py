@@ -226,6 +226,41 @@ def test_row_18_revoked_by_the_joined_domain_file_tells_the_user(device: Device)
     assert "Consumer is in force" in notice.message
 
 
+def test_row_18_a_list_that_was_taken_over_counts_for_meters_too(device: Device) -> None:
+    store = device.joined()
+    key, title = ec.generate_private_key(ec.SECP256R1()).public_key(), bytes.fromhex("4D4C4B5300000001")
+    meter = device.authority.meter(key, title)
+    assert store.active().domain.check_meter(meter, NOW, title)
+    store.add_crl(device.authority.crl(meter.serial_number))
+    for domain in (store.active().domain, store.domains()[0]):
+        with pytest.raises(ProfileError, match="revoked"):
+            domain.check_meter(meter, NOW, title)
+
+
+def test_row_18_nothing_takes_a_revocation_back(device: Device) -> None:
+    leaf_id = device.obtain().entry.id
+    store = device.store()
+    authority = device.authority
+    serial = store.get(leaf_id).certificate.serial_number
+    store.add_crl(authority.crl(serial, number=7))
+    partial = [
+        x509.DeltaCRLIndicator(7),
+        x509.IssuingDistributionPoint(None, None, True, False, None, False, False),
+        x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3"), b""),
+    ]
+    for extension in partial:
+        later = authority.crl(now=NOW + dt.timedelta(hours=1), critical=extension)
+        with unchanged(device.home), pytest.raises(ProfileError, match="crl-format"):
+            revocation.load_crl(later.public_bytes(Encoding.DER))
+    for other in (authority.crl(number=7), authority.crl(number=6), authority.crl()):  # all of the same second
+        with unchanged(device.home):
+            store.add_crl(other)
+    store.join(authority.domain)  # a file from before
+    assert store.find(leaf_id).status is Status.REVOKED
+    store.add_crl(authority.crl(number=8))  # this one really is newer
+    assert store.find(leaf_id).status is Status.VALID
+
+
 def test_row_18_somebody_elses_list_revokes_nothing(device: Device) -> None:
     leaf_id = device.obtain().entry.id
     store = device.store()

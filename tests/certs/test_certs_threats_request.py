@@ -1,5 +1,6 @@
 """THREATS, rows 4 to 8, 10 and 11, as far as a request and a token show it by themselves."""
 
+import dataclasses
 import datetime as dt
 import os
 
@@ -12,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from certs import names, profile, request, token
+from certs.domain import TrustDomain
 from certs.errors import RequestError, TokenError
 from certs.levels import TOKEN_ATTRIBUTE, Level
 
@@ -84,6 +86,24 @@ def test_row_4_token_signed_by_the_public_consumer_key(authority: TestAuthority,
     for bad in (forged, posing):
         with pytest.raises(TokenError, match="token-signature"):
             token.verify(bad, domain, NOW)
+
+
+def test_row_4_token_signed_by_a_ca_that_may_not_issue_its_level_or_was_revoked(authority: TestAuthority) -> None:
+    made, domain = authority.made, authority.domain
+    claims = token.peek(authority.token(Level.SERVICE))
+
+    def with_ca(*levels: Level) -> tuple[str, TrustDomain]:
+        key = ec.generate_private_key(ec.SECP256R1())
+        policies = [level.policy for level in levels]
+        ca = profile.build_ca("Test domain", "Other CA", key.public_key(), policies, domain.root, made.root_key, NOW)
+        return token.issue(claims, key, ca), dataclasses.replace(domain, previous=(ca,))
+
+    text, wide = with_ca(Level.SERVICE, Level.TEST)
+    assert token.verify(text, wide, NOW) == claims
+    revoked = wide.with_crl(authority.crl(wide.previous[0].serial_number, issuer=domain.root, key=made.root_key))
+    for bad, trust in ((text, revoked), with_ca(Level.TEST), with_ca(Level.CONSUMER)):
+        with pytest.raises(TokenError, match="token-signature"):
+            token.verify(bad, trust, NOW)
 
 
 def test_row_4_one_character_of_the_token_changed(authority: TestAuthority, text: str) -> None:
