@@ -21,6 +21,7 @@ missing_packages() {
     has_library 'libzbar\.so\.0' || printf ' libzbar0'
     [ "$WHAT" = test ] || return 0
     has dbus-daemon || printf ' dbus'
+    has mosquitto || printf ' mosquitto'
     has openssl || printf ' openssl'
     has ser2net || printf ' ser2net'
     has initdb || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || printf ' postgresql'

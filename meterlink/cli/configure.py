@@ -10,6 +10,7 @@ from rich.text import Text
 from certs.cli.output import emit, json_option, note
 from certs.clock import now
 from meterlink.cli.acting import NOT_ENFORCED, SessionOptions, act, session_options
+from meterlink.cli.configure_field import configure_field
 from meterlink.cli.report import shown
 from meterlink.commands.configure import Change, Configure, parse_setting
 from meterlink.commands.connect import target_of
@@ -22,11 +23,14 @@ from meterlink.commands.connect import target_of
 @json_option
 def configure(url: str, settings: tuple[str, ...], keys: Path | None, trace: Path | None) -> None:
     """Set objects of a meter and read them back: clock=now, property-number=12345678, set-day=12-31,
-    averaging-period=15.
+    averaging-period=15; of a meter on an M-Bus clock=now, primary-address=5, secondary-address=12345678.
 
     Every value is checked before anything is sent.
     """
     target = target_of(url)
+    if not target.speaks_cosem:
+        configure_field(target, settings, SessionOptions(keys, trace))
+        return
     wanted = tuple(parse_setting(target.profile, text, now) for text in settings)
     changes = act(target, Configure(wanted), SessionOptions(keys, trace))
     notes = [] if target.enforces_certificates else [NOT_ENFORCED]

@@ -12,6 +12,8 @@ from rich.live import Live
 from rich.text import Text
 
 from certs.cli.output import console, emit, json_option, note, table, wants_json
+from meterlink.cli.find_bus import find_on_bus
+from meterlink.commands.field import Scan
 from meterlink.errors import LinkError
 from meterlink.transport.ble_scan import Sighting
 from meterlink.transport.discovery import SerialPort, scan_ble, serial_ports, strongest_first
@@ -21,9 +23,21 @@ from meterlink.transport.discovery import SerialPort, scan_ble, serial_ports, st
 @click.option("--ble", "only_ble", is_flag=True, help="Bluetooth LE alone.")
 @click.option("--serial", "only_serial", is_flag=True, help="Serial ports alone.")
 @click.option("--seconds", type=click.FloatRange(0.5, 300), default=6.0, show_default=True, help="How long to listen.")
+@click.option("--bus", metavar="URL", help="Search the M-Bus at this URL for meters instead.")
+@click.option(
+    "--by",
+    type=click.Choice([kind.value for kind in Scan]),
+    help="Search the M-Bus by this kind of address alone; the primary ones take minutes.",
+)
+@click.option(
+    "--mask", default="FFFFFFFF", show_default=True, help="Secondary addresses to search: F stands for any digit."
+)
 @json_option
-def find(only_ble: bool, only_serial: bool, seconds: float) -> None:
-    """List serial ports and Bluetooth LE meters, with the URL to reach each by."""
+def find(only_ble: bool, only_serial: bool, seconds: float, bus: str | None, by: str | None, mask: str) -> None:
+    """List serial ports and Bluetooth LE meters, or the meters on an M-Bus, with the URL to reach each by."""
+    if bus is not None:
+        find_on_bus(bus, (Scan.SECONDARY, Scan.PRIMARY) if by is None else (Scan(by),), mask)
+        return
     ports = () if only_ble else serial_ports()
     meters: Sequence[Sighting] = ()
     if not only_serial:

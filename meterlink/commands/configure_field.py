@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from certs.levels import Permission
-from meterlink.commands.field import answered_wrongly, on_a_bus
+from meterlink.commands.field import OpenTransport, answered_wrongly, on_a_bus
 from meterlink.errors import DataError, LinkError, LinkTimeout, MeterlinkError, MeterRefused, UsageError
 from meterlink.framing.mbus import master, requests
 from meterlink.framing.mbus.frame import LongFrame
@@ -20,7 +20,6 @@ from meterlink.mbus import commands
 from meterlink.meters.bus import MBus
 from meterlink.meters.decode import decode_capture
 from meterlink.meters.profile import Profile
-from meterlink.transport.base import Transport
 from meterlink.values import Value, value_as_json
 
 NAME: Final = "configure"
@@ -89,14 +88,14 @@ def parse_field_setting(profile: Profile, text: str, clock: Clock) -> FieldSetti
 
 
 async def configure_field_meter(
-    transport: Transport,
+    open_transport: OpenTransport,
     settings: tuple[FieldSetting, ...],
     certificate: ActiveCertificate,
     now: dt.datetime,
     *,
     address: str,
 ) -> tuple[FieldChange, ...]:
-    """Ask the gate, then open ``transport``, set ``settings`` in their order and read each back.
+    """Ask the gate, then open a transport, set ``settings`` in their order and read each back.
 
     ``address`` names one meter: where several answer, nothing is set.
 
@@ -114,7 +113,7 @@ async def configure_field_meter(
         )
     at = parse_address(address)
     done: list[FieldChange] = []
-    async with transport:
+    async with open_transport() as transport:
         bus = MBus(transport)
         for setting in settings:
             with _telling(done, setting):

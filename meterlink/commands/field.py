@@ -71,7 +71,7 @@ async def read_field_meter(
 
 
 async def scan_bus(
-    transport: Transport,
+    open_transport: OpenTransport,
     certificate: ActiveCertificate,
     now: dt.datetime,
     *,
@@ -80,14 +80,14 @@ async def scan_bus(
     last: int = 250,
     report: Callable[[Scan, ScanProgress], None],
 ) -> BusScan:
-    """Ask the gate, then open ``transport`` and search the M-Bus on it by each of ``kinds``.
+    """Ask the gate, then open a transport and search the M-Bus on it by each of ``kinds``.
 
     ``mask`` limits the secondary addresses (``F`` is searched), ``last`` the primary ones. Raises NotPermitted before
     anything is opened, UsageError for a mask that is none, and LinkError.
     """
     decide("find", Permission.READ, certificate, now).enforce()
     results: list[tuple[Scan, ScanResult]] = []
-    async with transport:
+    async with open_transport() as transport:
         bus = MBus(transport)
         for kind in kinds:
 
