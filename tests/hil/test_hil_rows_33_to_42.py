@@ -32,8 +32,8 @@ from meterlink.cosem.association import AssociationConfig
 from meterlink.cosem.data import date_time_octets, u16, visible_string
 from meterlink.cosem.dates import CosemDateTime
 from meterlink.errors import AssociationRefused, MeterlinkError, MeterNotTrusted, MeterRefused, SecurityError
-from meterlink.security.hls import Mechanism
 from meterlink.security.counters import SendCounter
+from meterlink.security.hls import Mechanism
 from meterlink.security.keys import KeySet
 from meterlink.security.suites import Suite
 
