@@ -6,6 +6,8 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,11 +49,23 @@ def meterlink(capsys: pytest.CaptureFixture[str]) -> Program:
     return Program(capsys)
 
 
-def start(*words: str) -> subprocess.Popen[bytes]:
-    """The program as a process of its own."""
+@contextmanager
+def start(*words: str) -> Iterator[subprocess.Popen[bytes]]:
+    """The program as a process of its own, which does not outlive the test."""
     command = [sys.executable, "-m", "meterlink", *words]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+        # A background job inherits SIGINT ignored, and would pass that on: here it must mean what it means to a user.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def test_help_lists_exactly_the_verbs_that_work(meterlink: Program) -> None:
