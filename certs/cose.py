@@ -22,6 +22,7 @@ ALGORITHM: Final = 1
 KEY_ID: Final = 4
 X5CHAIN: Final = 33
 
+_CRITICAL: Final = 2
 _TAG: Final = b"\xd2"  # CBOR tag 18, COSE_Sign1
 _ALGORITHMS: Final[Mapping[str, tuple[int, hashes.HashAlgorithm]]] = {
     "secp256r1": (-7, hashes.SHA256()),
@@ -82,6 +83,8 @@ def parse_sign1(data: bytes) -> Sign1:
         raise CoseError(str(error)) from None
     if not isinstance(headers, dict):
         raise CoseError("the protected header is no map")
+    if _CRITICAL in headers:  # RFC 9052, 3.1: what must be understood and is not makes the message unusable
+        raise CoseError("the protected header asks for what is not known here")
     return Sign1(protected, headers, payload, signature)
 
 

@@ -23,7 +23,7 @@ import datetime as dt
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 import platformdirs
 from cryptography import x509
@@ -36,16 +36,13 @@ from certs.domain import ENDING, TrustDomain
 from certs.entries import Credential, Entry, Notice, Status
 from certs.errors import KeyStoreError, ProfileError, StoreError
 from certs.keys import AskPassphrase, Passphrases, Protection
+from certs.picking import matches, only, pick
 from certs.records import CertificateRecord, RequestRecord, StoredKey
 from certs.snapshot import Held, Snapshot
 from certs.storage import Storage
 
 HOME_VARIABLE: Final = "METERLINK_HOME"
 
-_Named = TypeVar("_Named", Held, Entry, RequestRecord)
-_T = TypeVar("_T")
-
-_MIN_PREFIX: Final = 4
 _CLOCK_STEP: Final = dt.timedelta(hours=1)
 
 
@@ -116,11 +113,11 @@ class Store:
 
         Raises :class:`StoreError` ``no-such-certificate`` or ``ambiguous-id``.
         """
-        return self._credential(_pick(name, self.look().held, "certificate"))
+        return self._credential(pick(name, self.look().held, "certificate"))
 
     def find(self, name: str) -> Entry:
         """Return the certificate or request whose id is or begins with ``name``. Raises as :meth:`get`."""
-        return _pick(name, self.entries(), "certificate or request")
+        return pick(name, self.entries(), "certificate or request")
 
     def label(self, name: str) -> str:
         """Return what a certificate or request is, for a question, though it may be damaged. Raises as :meth:`get`."""
@@ -132,7 +129,7 @@ class Store:
 
     def pending(self, name: str) -> RequestRecord:
         """Return the request whose id is or begins with ``name``. Raises as :meth:`get`."""
-        return _pick(name, self.look().requests, "pending request")
+        return pick(name, self.look().requests, "pending request")
 
     # --- changing ---
 
@@ -140,7 +137,7 @@ class Store:
         """Make a certificate the active one. Raises :class:`~certs.errors.ProfileError` unless it is valid now."""
         with self._storage.writing():
             seen = self.look()
-            held = _pick(name, seen.held, "certificate")
+            held = pick(name, seen.held, "certificate")
             if held.fault is not None:
                 raise held.fault
             self._storage.point(snapshot.ACTIVE, held.id)
@@ -367,25 +364,7 @@ class Store:
             for path in (self.home / kind).iterdir()
             if not path.name.startswith(files.TEMPORARY)
         ]
-        return _only(name, [path for path in folders if _matches(path.name, name)], "certificate or request")
-
-
-def _pick(name: str, among: Iterable[_Named], what: str) -> _Named:
-    return _only(name, [item for item in among if _matches(item.id, name)], what)
-
-
-def _matches(full: str, name: str) -> bool:
-    return len(name) >= _MIN_PREFIX and full.startswith(name.lower())
-
-
-def _only(name: str, found: list[_T], what: str) -> _T:
-    """Return the one item that a name fits. Raises :class:`StoreError` ``no-such-certificate`` or ``ambiguous-id``."""
-    hint = f"'certs list' shows the ids; {_MIN_PREFIX} digits or more are enough if no other begins with them."
-    if not found:
-        raise StoreError("no-such-certificate", f"there is no {what} {name[:64]!r} here", hint)
-    if len(found) > 1:
-        raise StoreError("ambiguous-id", f"more than one {what} begins with {name[:64]!r}", hint)
-    return found[0]
+        return only(name, [path for path in folders if matches(path.name, name)], "certificate or request")
 
 
 def _domain_file(domain: TrustDomain) -> str:

@@ -2,7 +2,6 @@
 
 import asyncio
 import datetime as dt
-import errno
 import json
 import os
 import pty
@@ -12,14 +11,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 from aiosmtpd.smtp import SMTP
 from certs_support import NOW, PASSPHRASE, Device, TestAuthority, cli, code, der, pem, unchanged
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from certs import camera, importing, payload, profile, request, requesting
-from certs.cli import output
 from certs.entries import Status
 from certs.errors import CertsError, ImageError
 from certs.levels import Level
@@ -451,82 +448,7 @@ def test_revoked(device: Device, tmp_path: Path) -> None:
     assert cli("revoked", "strange.crl", "--json").error["code"] == "crl-signature"
 
 
-# --- the rendering that all commands share ---
-
-
-@click.group()
-def program() -> None:
-    """A program to try the rendering on."""
-
-
-@program.command()
-@click.argument("kind")
-@output.json_option
-def fail(kind: str) -> None:
-    match kind:
-        case "ours":
-            raise CertsError("some-code", "what happened", "what to do")
-        case "disk":
-            raise OSError(errno.ENOSPC, "No space left on device", "/a/file")
-        case "absent":
-            raise FileNotFoundError(errno.ENOENT, "No such file or directory", "/a/file")
-        case "odd":
-            raise OSError("odd")
-        case "bug":
-            raise RuntimeError("the secret is 1234")
-        case "stop":
-            raise KeyboardInterrupt
-        case "click":
-            raise click.ClickException("from click")
-        case "exit":
-            click.get_current_context().exit(5)
-        case "confirm":
-            output.confirm("Really?", yes=False)
-        case _:
-            output.note("a remark")
-            output.emit({"kind": kind}, "[bold]not markup[/bold]")
-
-
-@pytest.mark.parametrize(
-    ("kind", "status", "code_"),
-    [("ours", 4, "some-code"), ("disk", 1, "disk-full"), ("absent", 2, "file"), ("odd", 1, "file"),
-     ("bug", 1, "internal"), ("stop", 130, "interrupted"), ("click", 2, "usage"),
-     ("confirm", 2, "confirmation-needed")],
-)  # fmt: skip
-def test_errors_have_one_form(kind: str, status: int, code_: str) -> None:
-    human, as_json = cli("fail", kind, group=program), cli("fail", kind, "--json", group=program)
-    assert (human.status, as_json.status) == (status, status)
-    assert human.err.lstrip().startswith(f"error: {code_}: ")
-    assert (human.out, as_json.out) == ("", "")
-    assert as_json.error["code"] == code_
-    assert set(as_json.error) == {"code", "message", "hint"}
-    assert "Traceback" not in human.err
-    assert "1234" not in human.err + as_json.err
-    assert ("hint: " in human.err) is (as_json.error["hint"] is not None)
-
-
-def test_results_have_one_form() -> None:
-    human, as_json = cli("fail", "none", group=program), cli("fail", "none", "--json", group=program)
-    assert (human.out, human.err) == ("[bold]not markup[/bold]\n", "a remark\n")
-    assert (as_json.json, as_json.err) == ({"kind": "none"}, "")
-    assert cli("fail", "exit", group=program).status == 5
-
-
-def test_usage_errors_and_help() -> None:
-    ran = cli("fail", "--nonsense", group=program)
-    assert (ran.status, ran.err.splitlines()[0]) == (2, "error: usage: No such option '--nonsense'.")
-    assert "--help" in ran.err
-    assert cli("nothing", "--json", group=program).error["code"] == "usage"
-    ran = cli(group=program)
-    assert (ran.status, "Usage:" in ran.err) == (2, True)
-    ran = cli("--help", group=program)
-    assert (ran.status, "A program to try" in ran.out) == (0, True)
-
-
-def test_a_traceback_only_when_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("METERLINK_TRACEBACK", "1")
-    with pytest.raises(RuntimeError):
-        cli("fail", "bug", group=program)
+# --- in a pipe and in a terminal ---
 
 
 def test_a_closed_pipe_ends_quietly(device: Device) -> None:

@@ -234,6 +234,12 @@ def test_what_is_no_sign1_message(body: object) -> None:
         cose.parse_sign1(b"\xd2" + cbor2.dumps(body))
 
 
+def test_a_critical_header_is_not_ignored() -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    with pytest.raises(cose.CoseError, match="not known"):
+        cose.parse_sign1(cose.sign1(b"x", key, {2: [99], 99: 1}))
+
+
 def test_a_signature_of_another_length_or_algorithm_does_not_hold() -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     good = cose.parse_sign1(cose.sign1(b"x", key, {}))
