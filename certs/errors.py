@@ -1,7 +1,7 @@
 """Errors of the certificate floor.
 
-One root; every error has a stable ``code`` (part of the interface, see docs/errors), a message and, where there is
-one, a hint that says what to do next.
+One root; every error has a stable ``code``, which is part of the interface, a message and, where there is one, a hint
+that says what to do next.
 
 ::
 
@@ -13,6 +13,7 @@ one, a hint that says what to do next.
     ├── ImageError       a picture could not be read, or shows no code of ours
     ├── StoreError       the certificate store is damaged, busy or not writable
     ├── KeyStoreError    a private key is missing, locked or needs a passphrase
+    ├── MailError        (certs.mail) an address is unsafe, no server is set up, or the mail cannot be sent
     └── AuthorityError   the issuing side cannot do what was asked
 """
 
