@@ -7,7 +7,7 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
 from meterlink.cosem import apdu as xdlms
-from meterlink.cosem.acse import Aare, Aarq, AssociationResult, Diagnostic, Rlre, Rlrq
+from meterlink.cosem.acse import Aare, Aarq, AssociationResult, Rlre, Rlrq
 from meterlink.cosem.apdu import (
     ConfirmedServiceError,
     DataNotification,
@@ -30,6 +30,7 @@ from meterlink.cosem.association.events import (
     Send,
 )
 from meterlink.cosem.association.exchange import ActionExchange, Exchange, GetExchange, SetExchange, unexpected
+from meterlink.cosem.association.offer import association_refused, check_offer, rejected
 from meterlink.cosem.association.proof import CHALLENGE_LENGTH, REPLY_TO_HLS, Proof, make_proof
 from meterlink.cosem.association.states import Machine, Signal, State
 from meterlink.cosem.conformance import Conformance
@@ -38,7 +39,6 @@ from meterlink.cosem.general import GeneralTransfer
 from meterlink.cosem.names import Attribute, Method
 from meterlink.cosem.results import refusal
 from meterlink.errors import (
-    AssociationRefused,
     LocalProtocolError,
     MeterNotTrusted,
     MeterRefused,
@@ -55,14 +55,6 @@ _CONFIRMED_HIGH: Final = 0xC0
 """Invoke-id-and-priority: confirmed service, high priority; the low half is the invoke id."""
 
 _NO_BOUND: Final = 0xFFFF
-
-_HINTS: Final = {
-    "authentication-failure": "The password, the key or the certificate is not one that the meter accepts.",
-    "application-context-name-not-supported": "The meter does not speak this kind of association on this client SAP.",
-    "authentication-mechanism-name-not-recognised": "The meter wants another authentication mechanism.",
-    "authentication-mechanism-name-required": "The meter wants the client to authenticate.",
-    "invocation-counter-error": "The meter has seen a higher invocation counter under these keys.",
-}
 
 
 class ClientAssociation:
@@ -263,9 +255,9 @@ class ClientAssociation:
         if self.state is not State.PENDING:
             raise ProtocolError("an AARE came that nothing asked for")
         if aare.result is not AssociationResult.ACCEPTED:
-            raise self._rejected(aare)
+            raise rejected(aare)
         config = self._config
-        self._check_offer(aare)
+        check_offer(aare, config)
         self._server_title = aare.system_title
         self._server_certificate = aare.certificate
         if config.mechanism is Mechanism.ECDSA and config.verify_peer is not None:
@@ -285,35 +277,6 @@ class ClientAssociation:
         self._machine.step(Signal.PROOF)
         return [Send(self._outgoing(request.to_bytes()))]
 
-    def _rejected(self, aare: Aare) -> AssociationRefused:
-        code = aare.diagnostic.code
-        if aare.user_information[:1] == bytes((ConfirmedServiceError.TAG,)):
-            error = xdlms.decode(aare.user_information)
-            if isinstance(error, ConfirmedServiceError) and aare.diagnostic in (
-                Diagnostic.NULL,
-                Diagnostic.NO_REASON_GIVEN,
-            ):
-                code = error.code
-        return _association_refused(code)
-
-    def _check_offer(self, aare: Aare) -> None:
-        """Refuse an acceptance that is less than what was asked for, or that is our own request come back."""
-        config = self._config
-        if aare.context is not config.context:
-            raise SecurityError("the meter answers in another application context than asked for", code="downgrade")
-        silent = aare.mechanism is Mechanism.NONE and not config.mechanism.is_high
-        if aare.mechanism is not config.mechanism and not silent:
-            raise SecurityError("the meter answers with another mechanism than asked for", code="downgrade")
-        if config.mechanism.is_high is not (aare.diagnostic is Diagnostic.AUTHENTICATION_REQUIRED):
-            raise SecurityError("the meter leaves out the authentication that was asked for", code="downgrade")
-        if config.system_title is not None and aare.system_title == config.system_title:
-            raise SecurityError("the meter uses our own system title", code="reflected")
-        if config.certificate is not None and aare.certificate == config.certificate:
-            raise SecurityError("the meter uses our own certificate", code="reflected")
-        needs_title = config.mechanism >= Mechanism.GMAC or config.ciphering is not None
-        if needs_title and len(aare.system_title or b"") != 8:
-            raise SecurityError("the meter gives no system title of 8 octets", code="system-title")
-
     def _negotiated(self, plain: bytes) -> None:
         message = xdlms.decode(plain)
         if not isinstance(message, InitiateResponse):
@@ -326,7 +289,7 @@ class ClientAssociation:
             raise unexpected(message)
         self._check_invoke(message.invoke)
         if message.response.result:
-            raise _association_refused("authentication-failure")
+            raise association_refused("authentication-failure")
         if self._proof is None or self._hls is None or not isinstance(message.response.data, Data):
             raise SecurityError("the meter does not prove who it is", code="authentication-failed")
         try:
@@ -375,7 +338,7 @@ class ClientAssociation:
         config = self._config
         self._agreement = None
         if isinstance(answer, MeterRefused):
-            raise _association_refused(answer.code)
+            raise association_refused(answer.code)
         if self._peer_key is None or self._server_title is None or config.system_title is None:
             raise LocalProtocolError("keys are agreed on with a known peer only")
         keys = agreement.agree(
@@ -399,7 +362,7 @@ class ClientAssociation:
     def _refused(self, message: ExceptionResponse | ConfirmedServiceError) -> list[ClientEvent]:
         if self.state in (State.PENDING, State.PROVING):
             service = message.service.code if isinstance(message, ExceptionResponse) else message.code
-            raise _association_refused(service)
+            raise association_refused(service)
         exchange = self._exchange
         if self.state is not State.BUSY or exchange is None:
             raise unexpected(message)
@@ -407,7 +370,7 @@ class ClientAssociation:
         self._exchange = None
         error = message.error(exchange.what)
         if self._agreement is not None:
-            raise _association_refused(error.code)
+            raise association_refused(error.code)
         return [Response((error,) * exchange.count)]
 
     def _notification(self, message: DataNotification | EventNotification, *, protected: bool) -> list[ClientEvent]:
@@ -464,8 +427,3 @@ class ClientAssociation:
         if not self._machine.allows(signal):
             raise LocalProtocolError(f"{signal.value} is not possible while the association is {self.state.value}")
         self._machine.step(signal)
-
-
-def _association_refused(code: str) -> AssociationRefused:
-    message = f"the meter refused the association: {code.replace('-', ' ')}"
-    return AssociationRefused(message, code=code, hint=_HINTS.get(code))
