@@ -36,16 +36,21 @@ _MOST_NOTIFICATIONS: Final = 256
 """Pushed notifications kept until they are asked for; older ones make room: a chatty meter costs bounded memory."""
 
 
-_MOST_IN_A_LIST: Final = 24
-"""Attributes in one request with a list: about 300 octets protected, which every meter that knows lists can take."""
+_MOST_IN_A_LIST: Final = 32
+"""Attributes in one request with a list, however long the APDUs that a meter takes."""
+
+_LIST_HEAD, _LIST_ITEM = 4, 10
+"""Octets of a get-request-with-list, and of each attribute in it (class, logical name, index, no selection)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """How long to wait, in seconds: for the link, for each answer, and for a polite end."""
+    """How long to wait, in seconds: for the link, for the answer to each request, for all the answers that one value
+    or call takes together, and for a polite end."""
 
     link: float = 20.0
     answer: float = 20.0
+    exchange: float = 1800.0
     farewell: float = 2.0
 
 
@@ -112,8 +117,9 @@ class Session:
         if Conformance.MULTIPLE_REFERENCES not in self._association.conformance:
             return [await self._get_or_refusal(attribute) for attribute in attributes]
         results: list[Data | MeterRefused] = []
-        for start in range(0, len(attributes), _MOST_IN_A_LIST):
-            results += await self._get_list(attributes[start : start + _MOST_IN_A_LIST])
+        at_once = max(min((self._association.room - _LIST_HEAD) // _LIST_ITEM, _MOST_IN_A_LIST), 1)
+        for start in range(0, len(attributes), at_once):
+            results += await self._get_list(attributes[start : start + at_once])
         return results
 
     async def _get_list(self, attributes: Sequence[Attribute]) -> Sequence[Data | MeterRefused]:
@@ -182,22 +188,27 @@ class Session:
 
     async def _exchange(self, apdu: bytes) -> Sequence[ClientEvent]:
         out: bytes | None = apdu
+        end = self._now() + self._deadlines.exchange
         while out is not None:
-            self._link.send(out, self._now())
+            now = self._now()
+            self._link.send(out, now)
             out = None
             answers: list[ClientEvent] = []
+            # One deadline for each request: what a meter pushes meanwhile must not hold the session.
+            deadline = min(now + self._deadlines.answer, end)
             while out is None and not answers:
-                for event in self._association.receive(await self._next_pdu()):
+                for event in self._association.receive(await self._next_pdu(deadline)):
                     if isinstance(event, Send):
                         out = event.apdu
                     elif isinstance(event, Notification):
                         self.notifications.append(event)
                     else:
                         answers.append(event)
+                if out is None and not answers and self._now() >= deadline:
+                    raise _no_answer()
         return answers
 
-    async def _next_pdu(self) -> bytes:
-        deadline = self._now() + self._deadlines.answer
+    async def _next_pdu(self, deadline: float) -> bytes:
         while True:
             event = await self._next_event(deadline)
             if isinstance(event, PduReceived):
@@ -242,10 +253,7 @@ class Session:
         if timer is not None and now >= timer:
             self._events.extend(self._link.handle_timer(now))
         if now >= deadline and all(isinstance(event, LinkNoise) for event in self._events):
-            raise LinkTimeout(
-                "the meter does not answer",
-                hint="check distance, head position and power; is the address or client SAP right?",
-            )
+            raise _no_answer()
 
     def _count(self, data: bytes) -> None:
         self.octets_received += len(data)
@@ -255,6 +263,13 @@ class Session:
     @staticmethod
     def _now() -> float:
         return asyncio.get_running_loop().time()
+
+
+def _no_answer() -> LinkTimeout:
+    return LinkTimeout(
+        "the meter does not answer",
+        hint="check distance, head position and power; is the address or client SAP right?",
+    )
 
 
 def _closed(reason: str) -> LinkError:

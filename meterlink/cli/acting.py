@@ -19,6 +19,7 @@ from certs.entries import Credential
 from meterlink.commands.command import Command, perform
 from meterlink.commands.connect import Target, meter_session
 from meterlink.commands.secrets import meter_secrets
+from meterlink.commands.shared import is_replayable
 from meterlink.counter_file import FileCounterStore
 from meterlink.errors import UsageError
 from meterlink.session import Session
@@ -30,6 +31,11 @@ NOT_ENFORCED: Final = (
     "this meter does not enforce certificates: whether the command is permitted was decided on this device alone"
 )
 """What the user is told of a meter that knows no certificates."""
+
+REPLAYABLE: Final = (
+    "nothing in this association tells the meter's answers from recorded ones: ciphering=ded does, where it is spoken"
+)
+"""What the user is told of keys that stay, without a challenge."""
 
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
 _PRIVATE: Final = 0o600
@@ -51,6 +57,13 @@ def session_options(verb: _Verb) -> _Verb:
     keys = click.option("--keys", type=_FILE, help="Key file for a meter without certificates, see docs/cosem.md.")
     trace = click.option("--trace", type=_FILE, help="Write what crosses the wire into this file.")
     return keys(trace(verb))
+
+
+def notes_for(target: Target) -> tuple[str, ...]:
+    """Return what the user should know of the security of a session with ``target``."""
+    if target.enforces_certificates:
+        return ()
+    return (NOT_ENFORCED, REPLAYABLE) if is_replayable(target.url.options) else (NOT_ENFORCED,)
 
 
 def act(target: Target, command: Command[_R], options: SessionOptions | None = None) -> _R:

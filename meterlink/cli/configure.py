@@ -9,7 +9,7 @@ from rich.text import Text
 
 from certs.cli.output import emit, json_option, note
 from certs.clock import now
-from meterlink.cli.acting import NOT_ENFORCED, SessionOptions, act, session_options
+from meterlink.cli.acting import SessionOptions, act, notes_for, session_options
 from meterlink.cli.configure_field import configure_field
 from meterlink.cli.report import shown
 from meterlink.commands.configure import Change, Configure, parse_setting
@@ -33,7 +33,7 @@ def configure(url: str, settings: tuple[str, ...], keys: Path | None, trace: Pat
         return
     wanted = tuple(parse_setting(target.profile, text, now) for text in settings)
     changes = act(target, Configure(wanted), SessionOptions(keys, trace))
-    notes = [] if target.enforces_certificates else [NOT_ENFORCED]
+    notes = list(notes_for(target))
     emit(
         {"changes": [change.as_json() for change in changes], "notes": notes},
         lambda: Text("\n".join(map(_line, changes))),

@@ -11,10 +11,10 @@ from rich.text import Text
 
 from certs.cli.output import confirm, emit, json_option, note
 from meterlink import notation
-from meterlink.cli.acting import NOT_ENFORCED, SessionOptions, act, session_options
+from meterlink.cli.acting import SessionOptions, act, notes_for, session_options
 from meterlink.cli.progress import progress
 from meterlink.commands.connect import Target, target_of
-from meterlink.commands.image import ImageStatus, TransferImage, Transferred
+from meterlink.commands.image import TransferImage, Transferred
 from meterlink.commands.low_level import CallMethod, GetAttribute, SetAttribute, class_of, index_of
 from meterlink.cosem.data import Data
 from meterlink.cosem.names import Attribute, Method
@@ -65,7 +65,7 @@ def set_(url: str, class_name: str, obis: str, index: str, value: str, keys: Pat
     class_id = class_of(class_name)
     attribute = Attribute(class_id, _obis(obis), index_of(class_id, index, of_methods=False))
     act(target, SetAttribute(attribute, notation.read(value)), SessionOptions(keys, trace))
-    emit({"set": str(attribute), "notes": _notes(target)}, f"{attribute} set")
+    emit({"set": str(attribute), "notes": list(notes_for(target))}, f"{attribute} set")
     _tell(target)
 
 
@@ -115,7 +115,7 @@ def image(
         command = TransferImage(data, name, activate, progress=tell)
         done = act(target, command, SessionOptions(keys, trace))
     emit(
-        {"blocks": done.blocks, "sent": done.sent, "status": _status(done), "notes": _notes(target)},
+        {"blocks": done.blocks, "sent": done.sent, "status": _status(done), "notes": list(notes_for(target))},
         f"{done.sent} of {done.blocks} blocks sent, {_status(done)}",
     )
     _tell(target)
@@ -128,7 +128,7 @@ def _image(file: Path) -> bytes:
 
 
 def _status(done: Transferred) -> str:
-    return ImageStatus(done.status).name.lower().replace("_", " ")
+    return done.status.name.lower().replace("_", " ")
 
 
 def _obis(text: str) -> Obis:
@@ -139,14 +139,10 @@ def _obis(text: str) -> Obis:
 
 
 def _show(target: Target, value: Data) -> None:
-    emit({**notation.to_json(value), "notes": _notes(target)}, Text(notation.write(value)))
+    emit({**notation.to_json(value), "notes": list(notes_for(target))}, Text(notation.write(value)))
     _tell(target)
 
 
-def _notes(target: Target) -> list[str]:
-    return [] if target.enforces_certificates else [NOT_ENFORCED]
-
-
 def _tell(target: Target) -> None:
-    for text in _notes(target):
+    for text in notes_for(target):
         note(f"note: {text}")

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from certs.cli.output import emit, json_option, table, wants_json
 from meterlink import notation
-from meterlink.cli.acting import NOT_ENFORCED, SessionOptions, act, session_options
+from meterlink.cli.acting import SessionOptions, act, notes_for, session_options
 from meterlink.cli.progress import progress
 from meterlink.cli.readings import Delivery, deliver, reading_options
 from meterlink.cli.report import shown
@@ -93,14 +93,10 @@ def _check(
         raise UsageError("--watch and --mqtt are for readings, not for --all and --profile")
 
 
-def _notes(target: Target) -> tuple[str, ...]:
-    return () if target.enforces_certificates else (NOT_ENFORCED,)
-
-
 def _read_all(target: Target, options: SessionOptions) -> None:
     with progress("reading") as tell:
         inventory = act(target, ReadAll(target.profile, tell), options)
-    inventory = replace(inventory, notes=(*inventory.notes, *_notes(target)))
+    inventory = replace(inventory, notes=(*inventory.notes, *notes_for(target)))
     emit(inventory.as_json(), lambda: _shown_inventory(inventory))
 
 
@@ -131,8 +127,8 @@ def _read_profile(
     if as_csv:
         click.echo(_csv(rows), nl=False)
         return
-    out: dict[str, Any] = {**rows.as_json(), "notes": list(_notes(target))}
-    emit(out, lambda: _shown_rows(rows, _notes(target)))
+    out: dict[str, Any] = {**rows.as_json(), "notes": list(notes_for(target))}
+    emit(out, lambda: _shown_rows(rows, notes_for(target)))
 
 
 def _moment(text: str | None) -> dt.datetime | None:

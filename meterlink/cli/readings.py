@@ -19,7 +19,7 @@ from rich.text import Text
 
 from certs.cli.output import console, emit, note, wants_json, warn
 from certs.clock import now
-from meterlink.cli.acting import NOT_ENFORCED, SessionOptions, way_to
+from meterlink.cli.acting import SessionOptions, notes_for, way_to
 from meterlink.cli.report import as_renderable
 from meterlink.commands.command import perform
 from meterlink.commands.connect import Target, meter_session
@@ -142,8 +142,7 @@ def _reader(target: Target, objects: tuple[CosemObject, ...], options: SessionOp
 
         async def read_objects() -> MeterReport:
             report = await perform(Read(target.profile, objects), credential, session, now())
-            notes = () if target.enforces_certificates else (NOT_ENFORCED,)
-            return replace(report, notes=(*report.notes, *notes))
+            return replace(report, notes=(*report.notes, *notes_for(target)))
 
         yield read_objects
 

@@ -23,6 +23,9 @@ _LADDERS: Final[Mapping[str, tuple[tuple[int, str], ...]]] = MappingProxyType(
 )
 """Unit -> larger ones, the largest first, with the power of ten between them."""
 
+_WIDEST: Final = 40
+"""Columns that a value may take; a longer text goes on in the next line."""
+
 
 def as_renderable(report: MeterReport) -> RenderableType:
     """Return the report as something rich can print; nothing a meter said is read as markup."""
@@ -41,7 +44,7 @@ def as_renderable(report: MeterReport) -> RenderableType:
 def _table(readings: tuple[Reading, ...]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("reading")
-    table.add_column("value", justify="right")
+    table.add_column("value", justify="right", max_width=_WIDEST, overflow="fold")
     table.add_column("unit")
     with_time = any(reading.time is not None for reading in readings)
     with_set = any(reading.storage or reading.tariff for reading in readings)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from certs.levels import Permission
 from meterlink.commands.objects import attributes_of, reading_of
 from meterlink.commands.settings import Setting, parse_setting
-from meterlink.errors import LinkError
+from meterlink.errors import LinkError, ProtocolError
 from meterlink.meters.profile import CosemObject
 from meterlink.session import Session
 from meterlink.values import Reading
@@ -44,23 +46,29 @@ class Configure:
         return tuple([await _apply(setting, session) for setting in self.settings])
 
 
-def write_uncertain(what: str, error: LinkError, hint: str) -> LinkError:
-    """Return the error for a link that broke while ``what`` was on its way: nobody knows whether it arrived."""
-    return LinkError(
-        f"the link broke while {what} was being set ({error.message}): the meter has the old value or the new one",
-        code="write-uncertain",
-        hint=hint,
-    )
+@contextlib.contextmanager
+def told_when_uncertain(what: str, hint: str) -> Iterator[None]:
+    """Run a write to ``what``; when it ends neither in success nor in the meter's refusal, nobody knows whether it
+    arrived. Raises LinkError ``write-uncertain`` then."""
+    try:
+        yield
+    except (LinkError, ProtocolError) as error:
+        raise LinkError(
+            f"the session broke while {what} was being set ({error.message}): "
+            "the meter has the old value or the new one",
+            code="write-uncertain",
+            hint=hint,
+        ) from error
 
 
 async def _apply(setting: Setting, session: Session) -> Change:
     thing = setting.thing
     before = await _read(thing, session)
-    try:
-        await session.set(setting.attribute, setting.make())
-    except LinkError as error:
-        hint = f"connect again and read {thing.name}: before, it was {before.as_json()['value']}"
-        raise write_uncertain(thing.name, error, hint) from error
+    value = setting.make()
+    with told_when_uncertain(
+        thing.name, f"connect again and read {thing.name}: before, it was {before.as_json()['value']}"
+    ):
+        await session.set(setting.attribute, value)
     return Change(thing.name, before, await _read(thing, session))
 
 
@@ -68,4 +76,4 @@ async def _read(thing: CosemObject, session: Session) -> Reading:
     return reading_of(thing, [await session.get(attribute) for attribute in attributes_of(thing)])
 
 
-__all__ = ["Change", "Configure", "Setting", "parse_setting", "write_uncertain"]
+__all__ = ["Change", "Configure", "Setting", "parse_setting", "told_when_uncertain"]

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from certs.levels import Permission
-from meterlink.commands.configure import write_uncertain
+from meterlink.commands.configure import told_when_uncertain
 from meterlink.cosem.data import Data
 from meterlink.cosem.names import Attribute, Method
 from meterlink.cosem.objects.classes import INTERFACE_CLASSES
-from meterlink.errors import LinkError, UsageError
+from meterlink.errors import LinkError, ProtocolError, UsageError
 from meterlink.session import Session
 
 
@@ -44,10 +44,8 @@ class SetAttribute:
 
     async def run(self, session: Session) -> None:
         """Write it. Raises MeterRefused, or LinkError ``write-uncertain`` when the link broke meanwhile."""
-        try:
+        with told_when_uncertain(str(self.attribute), "connect again and read it"):
             await session.set(self.attribute, self.value)
-        except LinkError as error:
-            raise write_uncertain(str(self.attribute), error, "connect again and read it") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +62,9 @@ class CallMethod:
         """Return what the method gives. Raises MeterRefused, or LinkError ``call-uncertain``."""
         try:
             return await session.call(self.method, self.argument)
-        except LinkError as error:
+        except (LinkError, ProtocolError) as error:
             raise LinkError(
-                f"the link broke while {self.method} was called ({error.message}): it was done, or not",
+                f"the session broke while {self.method} was called ({error.message}): it was done, or not",
                 code="call-uncertain",
                 hint="connect again and look at what it changes before calling it again",
             ) from error

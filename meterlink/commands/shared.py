@@ -83,8 +83,19 @@ def _ciphering(options: Mapping[str, str], keys: KeySet | None, mechanism: Mecha
     asked = options.get("ciphering")
     if asked is not None:
         return _word("ciphering", asked, _CIPHERINGS)
-    # Who has keys wants them used; the public association alone has a place without.
-    return Ciphering.GLOBAL if keys is not None and mechanism is not Mechanism.NONE else None
+    if keys is None or mechanism is Mechanism.NONE:
+        return None
+    # Where no challenge makes the association fresh, a dedicated key does: without one, answers of an older session
+    # could be played back, and nothing would tell.
+    return Ciphering.GLOBAL if mechanism.is_high else Ciphering.DEDICATED
+
+
+def is_replayable(options: Mapping[str, str]) -> bool:
+    """Return whether answers of an older session could be played back in the one that the URL's ``options`` ask for:
+    protected with keys that stay, and no challenge."""
+    ciphering = _CIPHERINGS.get(options.get("ciphering", "none").lower())
+    mechanism = MECHANISMS.get(options.get("security", "").lower())
+    return ciphering in {Ciphering.GLOBAL, Ciphering.GENERAL_GLOBAL} and mechanism in {Mechanism.NONE, Mechanism.LOW}
 
 
 def _suite(options: Mapping[str, str], signer: EllipticCurvePrivateKey | None, keys: KeySet | None) -> Suite:

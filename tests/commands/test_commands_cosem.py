@@ -9,10 +9,11 @@ from certs.levels import Level
 from hil.meter.objects.image import build_image
 from meterlink.commands.command import perform
 from meterlink.commands.configure import Configure, parse_setting
-from meterlink.commands.image import ImageStatus, TransferImage
+from meterlink.commands.image import TransferImage
 from meterlink.commands.low_level import CallMethod, SetAttribute, class_of, index_of
 from meterlink.cosem.data import u16, visible_string
 from meterlink.cosem.names import Attribute, Method
+from meterlink.cosem.objects.image_transfer import TransferStatus
 from meterlink.errors import LinkError, LinkLost, MeterRefused, NotPermitted, UsageError
 from meterlink.meters.profile import profile
 from meterlink.values import Obis
@@ -87,7 +88,7 @@ async def test_an_image_is_transferred_verified_and_activated(bench: Bench) -> N
     told: list[tuple[int, int]] = []
     command = TransferImage(IMAGE, b"fw-2.00", activate=True, progress=lambda done, total: told.append((done, total)))
     done = await run(bench, Level.COMMISSIONING, command)
-    assert done.status is ImageStatus.ACTIVATION_SUCCESSFUL
+    assert done.status is TransferStatus.ACTIVATION_SUCCESSFUL
     assert done.sent == done.blocks == 21
     assert told[0] == (0, 21)
     assert told[-1] == (21, 21)
@@ -102,7 +103,7 @@ async def test_a_transfer_goes_on_after_a_lost_link(bench: Bench) -> None:
     with pytest.raises(LinkError):
         await run(bench, Level.COMMISSIONING, TransferImage(IMAGE, b"fw", progress=lose))
     done = await run(bench, Level.COMMISSIONING, TransferImage(IMAGE, b"fw"))
-    assert (done.blocks, done.sent, done.status) == (21, 13, ImageStatus.VERIFICATION_SUCCESSFUL)
+    assert (done.blocks, done.sent, done.status) == (21, 13, TransferStatus.VERIFICATION_SUCCESSFUL)
     assert bench.server.meter.firmware != "2.00"
 
 

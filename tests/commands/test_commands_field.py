@@ -11,6 +11,7 @@ import pytest
 from commands_field import AUTHENTICATION, CLIENT_TITLE, PASSWORD, SAPS, SECRET, UNICAST, FieldMeter, served
 
 from meterlink.commands.secrets import meter_secrets
+from meterlink.commands.shared import is_replayable
 from meterlink.errors import UsageError
 
 MODES = [("none", 17, ""), *((word, sap, "&ciphering=none") for word, sap in SAPS.items() if word != "hls-gmac")]
@@ -165,3 +166,14 @@ def test_json_is_read_too_and_nothing_shows_a_secret(field_meter: FieldMeter, tm
 def test_no_key_file_is_needed_for_nothing() -> None:
     assert meter_secrets(None, {}).keys is None
     assert os.environ.get("METERLINK_METER_PASSWORD") is None
+
+
+def test_keys_that_stay_without_a_challenge_are_warned_of() -> None:
+    for options, warned in (
+        ({"security": "lls", "ciphering": "glo"}, True),
+        ({"security": "none", "ciphering": "general-glo"}, True),
+        ({"security": "lls"}, False),
+        ({"security": "lls", "ciphering": "ded"}, False),
+        ({"security": "hls-gmac", "ciphering": "glo"}, False),
+    ):
+        assert is_replayable(options) is warned

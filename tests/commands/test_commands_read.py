@@ -166,7 +166,7 @@ def test_a_meter_that_cannot_select_gives_all_and_the_rest_is_dropped_here(
     ("words", "code"),
     [
         (("--all", "--object", "energy"), "usage"),
-        (("--csv",), "usage"),
+        (("--csv", "--all"), "usage"),
         (("--from", "2026-01-01"), "usage"),
         (("--profile", "load-profile", "--csv", "--json"), "usage"),
         (("--profile", "load-profile", "--from", "yesterday"), "time-invalid"),
