@@ -15,6 +15,7 @@ from meterlink.cosem.association import (
     FULL_PROTECTION,
     AssociationConfig,
     Ciphering,
+    ClientAssociation,
     GeneralProtection,
     KeyChoice,
     Mechanism,
@@ -22,6 +23,7 @@ from meterlink.cosem.association import (
     Released,
     Response,
     SecurityPolicy,
+    ServerAssociation,
     State,
 )
 from meterlink.cosem.names import Attribute
@@ -39,10 +41,10 @@ MASTERED = {suite: KeySet(keys.unicast, keys.authentication, master=keys.unicast
 
 def _general(choice: KeyChoice | None, own: str, peer: str, suite: Suite, **changes: Any) -> GeneralProtection:
     return GeneralProtection(
+        **{"first_transaction": 1, "transactions": ReceiveCounter(), **changes},
         choice=choice,
         agreement_key=private_key(f"{own} agreement", suite),
         peer_agreement_key=private_key(f"{peer} agreement", suite).public_key(),
-        **changes,
     )
 
 
@@ -176,11 +178,10 @@ def test_40_a_recorded_message_is_refused_in_its_own_and_in_a_later_association(
 
 
 def test_40_a_changed_bit_is_refused() -> None:
-    configs = _configs(KeyChoice.UNICAST, SIGNED)
-    first = Pair(*configs)
+    first = Pair(*_configs(KeyChoice.UNICAST, SIGNED))
     first.open()
     for at in range(0, len(first.client.get(VALUE)), 3):
-        pair = Pair(*configs)
+        pair = Pair(*_configs(KeyChoice.UNICAST, SIGNED))
         pair.open()
         changed = bytearray(pair.client.get(VALUE))
         changed[at] ^= 1 << at % 8
@@ -211,6 +212,29 @@ def test_notifications_are_not_carried() -> None:
     pair.open()
     with pytest.raises(LocalProtocolError):
         pair.server.notify(apdu.DataNotification(1, None, cosem.u8(1)))
+
+
+@pytest.mark.parametrize(
+    ("choice", "policy"),
+    [
+        (KeyChoice.WRAPPED, FULL_PROTECTION),
+        (KeyChoice.ONE_PASS, FULL_PROTECTION),
+        (KeyChoice.STATIC, FULL_PROTECTION),
+        (None, SIGNED),
+        (KeyChoice.UNICAST, SecurityPolicy.SIGNED_REQUEST),
+    ],
+)
+def test_40_what_only_the_transaction_makes_fresh_needs_one_that_grows(
+    choice: KeyChoice | None, policy: SecurityPolicy
+) -> None:
+    client, server = _configs(choice, policy, first_transaction=None)
+    with pytest.raises(UsageError):
+        ClientAssociation(client)
+    ServerAssociation(server)
+    client, server = _configs(choice, policy, transactions=None)
+    with pytest.raises(UsageError):
+        ServerAssociation(server)
+    ClientAssociation(client)
 
 
 def test_parts_that_do_not_fit_together_are_refused() -> None:

@@ -12,8 +12,8 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
 from meterlink.cosem.association.config import AssociationConfig
-from meterlink.cosem.association.general_protection import GeneralLayer, GeneralProtection
-from meterlink.errors import LocalProtocolError, ProtocolError, SecurityError
+from meterlink.cosem.association.general_protection import ONE_TIME_KEYS, GeneralLayer, GeneralProtection
+from meterlink.errors import LocalProtocolError, ProtocolError, SecurityError, UsageError
 from meterlink.framing.link import Role
 from meterlink.security.ciphered import Ciphering, Opened, is_ciphered, wrap
 from meterlink.security.control import SecurityControl, SecurityPolicy
@@ -41,6 +41,7 @@ class Channel:
     """The protection of one association, in either role."""
 
     def __init__(self, config: AssociationConfig, role: Role) -> None:
+        _check_transactions(config, role)
         self._config = config
         self._role = role
         self._session: SecureSession | None = None
@@ -230,3 +231,17 @@ class Channel:
             return sent
         # A policy that asks for nothing says nothing about the association itself, which carries a dedicated key.
         return SecurityControl(self._config.suite)
+
+
+def _check_transactions(config: AssociationConfig, role: Role) -> None:
+    """Refuse a configuration under which a message of one association could be played to the next. Raises UsageError.
+
+    Agreed keys are new in every association, and with them every message.
+    """
+    general = config.general or GeneralProtection()
+    if config.keys is None or not (config.signs or general.choice in ONE_TIME_KEYS):
+        return
+    if role is Role.CLIENT and general.first_transaction is None:
+        raise UsageError("signatures and one-time keys need a first transaction identifier, larger than any before")
+    if role is Role.SERVER and general.transactions is None:
+        raise UsageError("signatures and one-time keys need a record of transactions that outlives the association")

@@ -92,8 +92,8 @@ class AssociationConfig:
             (bool(self.keys) and self.send_counter is None, "shared keys need a send counter that lives as long"),
             (bool(self.keys) and not self._keys_fit, "the keys do not have the length of the security suite"),
             (self.ciphering is not None and not self.keys and not self._is_ecdsa, "ciphering needs keys"),
-            (self._signs and not self._is_ecdsa, "signatures need mechanism ECDSA"),
-            (self.ciphering is None and (self._signs or self.general is not None), "a policy needs ciphering"),
+            (self.signs and not self._is_ecdsa, "signatures need mechanism ECDSA"),
+            (self.ciphering is None and (self.signs or self.general is not None), "a policy needs ciphering"),
             (not 0 <= self.max_pdu <= 0xFFFF, "max_pdu is 0..65535"),
         ):
             if wrong:
@@ -109,7 +109,8 @@ class AssociationConfig:
         return self.mechanism is Mechanism.ECDSA
 
     @property
-    def _signs(self) -> bool:
+    def signs(self) -> bool:
+        """True where the policy asks for signatures."""
         return bool(self.policy & (SecurityPolicy.SIGNED_REQUEST | SecurityPolicy.SIGNED_RESPONSE))
 
     @property

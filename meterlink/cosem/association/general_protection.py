@@ -7,6 +7,7 @@ Where the security policy asks for signatures they go outside: what is signed is
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
 
@@ -28,9 +29,11 @@ class GeneralProtection:
     ``choice`` is the key of general-ciphering; None leaves the ciphering as configured and adds signatures alone. The
     key agreement keys serve the choices ONE_PASS and STATIC. ``header_authenticated`` and ``signed_length`` choose
     between the two readings of the standard (see :mod:`meterlink.security.general_ciphering` and
-    :mod:`~meterlink.security.general_signing`). ``first_transaction``, 0..2^63, is the client's first transaction
-    identifier; it must be larger than any of an earlier association under the same keys, and a server keeps
-    ``transactions`` from one association to the next to hold it to that.
+    :mod:`~meterlink.security.general_signing`).
+
+    A message under a key of its own, or one that is signed, is made fresh by its transaction identifier alone. Where
+    keys outlive the association a client therefore says its ``first_transaction``, 0..2^63, larger than any before, and
+    a server keeps ``transactions`` from one association to the next.
     """
 
     choice: KeyChoice | None = None
@@ -38,8 +41,12 @@ class GeneralProtection:
     peer_agreement_key: EllipticCurvePublicKey | None = None
     header_authenticated: bool = True
     signed_length: bool = False
-    first_transaction: int = 1
+    first_transaction: int | None = None
     transactions: ReceiveCounter | None = None
+
+
+ONE_TIME_KEYS: Final = frozenset({KeyChoice.WRAPPED, KeyChoice.ONE_PASS, KeyChoice.STATIC})
+"""Choices where no invocation counter tells an old message from a new one."""
 
 
 class GeneralLayer:
@@ -58,7 +65,7 @@ class GeneralLayer:
         self._role = role
         self._session = session
         self._choice = protection.choice
-        self._transaction = protection.first_transaction - 1
+        self._transaction = (protection.first_transaction or 1) - 1
         self._signs, self._must_be_signed = signed
         suite = session.control.suite
         self._cipher = GeneralCipher(
