@@ -237,8 +237,8 @@ async def _read_bus(
 ) -> tuple[bytes, tuple[str, ...]]:
     """The standard's requests on a bus."""
     at = parse_address(address) if address else BROADCAST_ANSWERED
-    if isinstance(transport, SerialTransport) and transport.line.baud == LineSettings().baud:
-        # Nobody chose a speed in the URL: take the bus's usual one.
+    if isinstance(transport, SerialTransport) and transport.line == LineSettings():
+        # Nobody chose a line: take the bus's usual one. (A bus has even parity at every speed.)
         await _set_line(transport, plan.start)
     progress(f"asking {at}")
     frames, problem = await MBus(transport).read(at)

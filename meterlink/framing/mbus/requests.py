@@ -33,6 +33,10 @@ BAUD_CI: Final = MappingProxyType(
     {300: 0xB8, 600: 0xB9, 1200: 0xBA, 2400: 0xBB, 4800: 0xBC, 9600: 0xBD, 19200: 0xBE, 38400: 0xBF}
 )
 
+_ADDRESS_HINT: Final = (
+    "primary: 0..250, 254 for a single meter on the line; secondary: eight digits, F for any; "
+    "`meterlink find --bus URL` lists the meters of a line"
+)
 _SECONDARY = re.compile(r"([0-9Ff]{8})(?:([0-9A-Fa-f]{4})([0-9A-Fa-f]{2})([0-9A-Fa-f]{2}))?\Z")
 
 
@@ -51,14 +55,14 @@ class SecondaryAddress:
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[0-9F]{8}", self.number):
-            raise UsageError(f"{self.number!r} is no secondary address: eight digits, F for any", code="address")
+            raise UsageError(f"{self.number!r} is no secondary address", code="address", hint=_ADDRESS_HINT)
 
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read the text form. Raises UsageError ``address``."""
         match = _SECONDARY.match(text.strip())
         if match is None:
-            raise UsageError(f"{text!r} is no secondary address: eight digits, F for any", code="address")
+            raise UsageError(f"{text!r} is no secondary address", code="address", hint=_ADDRESS_HINT)
         number, manufacturer, version, medium = match.groups()
         if manufacturer is None:
             return cls(number.upper())
@@ -94,7 +98,7 @@ def parse_address(text: str) -> int | SecondaryAddress:
         number = int(text)
         if number <= LAST_PRIMARY or number == BROADCAST_ANSWERED:
             return number
-        raise UsageError(f"a primary address is 0..250, or 254 for a single meter, not {text}", code="address")
+        raise UsageError(f"{text} is no primary address", code="address", hint=_ADDRESS_HINT)
     return SecondaryAddress.parse(text)
 
 
