@@ -15,6 +15,7 @@ from certs.cli.output import console, emit, json_option, note, table, wants_json
 from meterlink.cli.find_bus import find_on_bus
 from meterlink.commands.field import Scan
 from meterlink.errors import LinkError
+from meterlink.framing.mbus.requests import LAST_PRIMARY
 from meterlink.transport.ble_scan import Sighting
 from meterlink.transport.discovery import SerialPort, scan_ble, serial_ports, strongest_first
 
@@ -32,11 +33,20 @@ from meterlink.transport.discovery import SerialPort, scan_ble, serial_ports, st
 @click.option(
     "--mask", default="FFFFFFFF", show_default=True, help="Secondary addresses to search: F stands for any digit."
 )
+@click.option(
+    "--last",
+    type=click.IntRange(0, LAST_PRIMARY),
+    default=LAST_PRIMARY,
+    show_default=True,
+    help="Last primary address to search.",
+)
 @json_option
-def find(only_ble: bool, only_serial: bool, seconds: float, bus: str | None, by: str | None, mask: str) -> None:
+def find(
+    only_ble: bool, only_serial: bool, seconds: float, bus: str | None, by: str | None, mask: str, last: int
+) -> None:
     """List serial ports and Bluetooth LE meters, or the meters on an M-Bus, with the URL to reach each by."""
     if bus is not None:
-        find_on_bus(bus, (Scan.SECONDARY, Scan.PRIMARY) if by is None else (Scan(by),), mask)
+        find_on_bus(bus, (Scan.SECONDARY, Scan.PRIMARY) if by is None else (Scan(by),), mask, last)
         return
     ports = () if only_ble else serial_ports()
     meters: Sequence[Sighting] = ()

@@ -25,8 +25,9 @@ _STEPS: Final = 10_000
 """Steps of the progress bar, for a progress that is told as a share of one."""
 
 
-def find_on_bus(url: str, kinds: tuple[Scan, ...], mask: str) -> None:
-    """Search the M-Bus at ``url`` and print the meters with the URL to read each by.
+def find_on_bus(url: str, kinds: tuple[Scan, ...], mask: str, last: int) -> None:
+    """Search the M-Bus at ``url`` by ``kinds`` of addresses (secondary ones that match ``mask``, primary ones up to
+    ``last``) and print the meters with the URL to read each by.
 
     Raises UsageError for what is no bus or no mask, NotPermitted, and LinkError.
     """
@@ -37,7 +38,7 @@ def find_on_bus(url: str, kinds: tuple[Scan, ...], mask: str) -> None:
             share = (kinds.index(kind) + told.done) / len(kinds)
             tell(int(share * _STEPS), _STEPS)
 
-        scan = asyncio.run(scan_bus(transport, credential, now(), kinds=kinds, mask=mask, report=report))
+        scan = asyncio.run(scan_bus(transport, credential, now(), kinds=kinds, mask=mask, last=last, report=report))
     emit(_as_json(url, scan), lambda: _shown(url, scan))
 
 

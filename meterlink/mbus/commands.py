@@ -51,6 +51,10 @@ def set_full_identification(number: str, manufacturer: int, version: int, medium
 def _encode_day(day: dt.date) -> tuple[int, int]:
     if not _FIRST_YEAR <= day.year <= _LAST_YEAR:
         # Two-digit years from 81 on mean 1981; not every meter understands the century bits of type F.
-        raise UsageError(f"a meter's clock counts from 2000 to 2080, not {day.year}", code="setting-invalid")
+        raise UsageError(
+            f"a meter's clock counts from {_FIRST_YEAR} to {_LAST_YEAR}, not {day.year}",
+            code="setting-invalid",
+            hint="write the year with four digits",
+        )
     year = day.year - 2000
     return day.day | (year & 0x07) << 5, day.month | (year >> 3) << 4
