@@ -194,23 +194,26 @@ class Session:
             self._link.send(out, now)
             out = None
             answers: list[ClientEvent] = []
-            # One deadline for each request: what a meter pushes meanwhile must not hold the session.
-            deadline = min(now + self._deadlines.answer, end)
+            # One for each request: what a meter pushes meanwhile must not hold the session.
+            patience = _Patience(now, self._deadlines.answer, end)
             while out is None and not answers:
-                for event in self._association.receive(await self._next_pdu(deadline)):
+                for event in self._association.receive(await self._next_pdu(patience)):
                     if isinstance(event, Send):
                         out = event.apdu
                     elif isinstance(event, Notification):
                         self.notifications.append(event)
                     else:
                         answers.append(event)
-                if out is None and not answers and self._now() >= deadline:
+                if out is None and not answers and self._now() >= patience.deadline:
                     raise _no_answer()
         return answers
 
-    async def _next_pdu(self, deadline: float) -> bytes:
+    async def _next_pdu(self, patience: _Patience) -> bytes:
         while True:
-            event = await self._next_event(deadline)
+            while not self._events:
+                await self._drive(patience.deadline)
+                patience.look(self._now(), self._link.pending)
+            event = self._take_event()
             if isinstance(event, PduReceived):
                 return event.data
 
@@ -228,6 +231,9 @@ class Session:
         """
         while not self._events:
             await self._drive(deadline)
+        return self._take_event()
+
+    def _take_event(self) -> LinkEvent:
         event = self._events.popleft()
         if isinstance(event, LinkClosed):
             raise _closed(event.reason)
@@ -263,6 +269,23 @@ class Session:
     @staticmethod
     def _now() -> float:
         return asyncio.get_running_loop().time()
+
+
+class _Patience:
+    """How long one answer is waited for: ``answer`` seconds, and so long again whenever more of a long one has come,
+    but not past ``end``. On a slow line a profile takes minutes. Short messages, however many, extend nothing."""
+
+    def __init__(self, now: float, answer: float, end: float) -> None:
+        self._answer = answer
+        self._end = end
+        self._most = 0
+        self.deadline = min(now + answer, end)
+
+    def look(self, now: float, pending: int) -> None:
+        """Take how many octets are here of an answer that is coming."""
+        if pending > self._most:
+            self._most = pending
+            self.deadline = max(self.deadline, min(now + self._answer, self._end))
 
 
 def _no_answer() -> LinkTimeout:

@@ -71,6 +71,11 @@ class Link(Protocol):
         """When :meth:`handle_timer` must be called at the latest; None when nothing is pending."""
         ...
 
+    @property
+    def pending(self) -> int:
+        """Octets that are here of a service data unit whose end is still to come. It grows while a long one arrives."""
+        ...
+
     def connect(self, now: float) -> None:
         """Client: start the connection. Raises LocalProtocolError in any state but the disconnected one."""
         ...

@@ -62,6 +62,11 @@ class WrapperReader:
         """True while the beginning of an APDU waits for its end."""
         return bool(self._buffer)
 
+    @property
+    def pending(self) -> int:
+        """Octets of the message that has begun to arrive."""
+        return len(self._buffer)
+
     def feed(self, data: bytes) -> list[WrapperPdu]:
         """Take octets; return the APDUs that are complete now."""
         found: list[WrapperPdu] = []
@@ -125,6 +130,11 @@ class WrapperLink:
     def next_deadline(self) -> float | None:
         """When :meth:`handle_timer` must be called at the latest; None when nothing is pending."""
         return self._deadline
+
+    @property
+    def pending(self) -> int:
+        """Octets of an APDU whose end is still to come."""
+        return self._reader.pending
 
     def connect(self, now: float) -> None:
         """Client: begin. Raises LocalProtocolError when it began before."""

@@ -82,6 +82,11 @@ class HdlcLink:
         inside = min(self._last_octet + self._timers.inter_octet, self._octets_since + self._timers.frame)
         return inside if deadline is None else min(inside, deadline + self._timers.frame)
 
+    @property
+    def pending(self) -> int:
+        """Octets of a service data unit whose last segment is still to come."""
+        return self._station.pending
+
     def connect(self, now: float) -> None:
         """Client: send SNRM. Raises LocalProtocolError in any state but the disconnected one."""
         self._station.connect(now)

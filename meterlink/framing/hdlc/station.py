@@ -94,6 +94,11 @@ class Station:
 
     # From above
 
+    @property
+    def pending(self) -> int:
+        """Octets of a service data unit whose last segment is still to come."""
+        return self._incoming.pending
+
     def connect(self, now: float) -> None:
         """Set up the link. Raises LocalProtocolError where the table has no such step."""
         self._tries = 0

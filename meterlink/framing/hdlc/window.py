@@ -86,6 +86,11 @@ class Incoming:
         """True while more segments must come."""
         return self._unfinished
 
+    @property
+    def pending(self) -> int:
+        """Octets of the unit that has begun."""
+        return len(self._parts)
+
     def expects(self, number: int) -> bool:
         """Return whether N(S) ``number`` is the next one, and if so count it."""
         if number != self.expected:

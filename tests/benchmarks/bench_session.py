@@ -1,0 +1,137 @@
+"""Whole sessions beside the peers: association and 20 GETs over loopback TCP, and a line of 9600 bit/s.
+
+Our simulated meter serves everybody, in a process of its own; every client runs in one of its own. Each number is the
+best of several sessions in one process, so that nobody's imports are counted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+PEERS_PYTHON = ROOT / ".venv-peers" / "bin" / "python"
+GETS = 20
+ROUNDS = 12
+
+MODES = {
+    "none": (17, ("pydlms-client", "gurux-dlms", "dlms-cosem")),
+    "password": (18, ("pydlms-client", "gurux-dlms", "dlms-cosem")),
+    "GMAC and glo": (19, ("pydlms-client", "gurux-dlms", "dlms-cosem")),
+    "ECDSA": (20, ("pydlms-client", "gurux-dlms")),
+    "ECDSA and glo": (21, ("pydlms-client", "gurux-dlms")),
+}
+
+
+_COUNTERS = 200 * (ROUNDS + 1)
+"""Invocation counters that one client may use up."""
+
+
+class PeerFailed(Exception):
+    """A peer broke down in the middle of its sessions."""
+
+
+def main() -> None:
+    """Print everything."""
+    if not PEERS_PYTHON.exists():
+        print("the peers are not installed (make setup-test): only ours is measured")
+    with meter() as served:
+        loopback(served)
+        slow_line(served)
+
+
+def loopback(served: dict[str, Any]) -> None:
+    """Print milliseconds of a session with 20 GETs one by one, in every mode and framing."""
+    print(f"connect, associate, {GETS} GETs one by one, release over loopback TCP (ms, best of {ROUNDS})")
+    counter = 1
+    for line in ("wrapper", "hdlc"):
+        for mode, (sap, peers) in MODES.items():
+            job = served["jobs"][f"{line} {sap}"] | {"gets": GETS, "rounds": ROUNDS, "scalers": False, "at_once": False}
+            ours, counter = seconds(None, job, counter)
+            listed, counter = seconds(None, job | {"at_once": True}, counter)
+            cells = [f"meterlink {ours * 1e3:6.1f}", f"(in a list {listed * 1e3:5.1f})"]
+            for name in peers if PEERS_PYTHON.exists() else ():
+                try:
+                    theirs, counter = seconds(name, job, counter)
+                except PeerFailed as error:
+                    counter += _COUNTERS
+                    cells.append(f"{name} fails ({error})")
+                    continue
+                cells.append(f"{name} {theirs * 1e3:6.1f} = {theirs / ours:4.1f} x")
+            print(f"  {line:<8} {mode:<14} " + "  ".join(cells), flush=True)
+
+
+def slow_line(served: dict[str, Any]) -> None:
+    """Print seconds for 20 values with scaler and unit over 9600 bit/s, and how much of the wire a profile uses."""
+    print(f"\n{GETS} values with scaler and unit over HDLC at 9600 bit/s, 20 ms turnaround (s)")
+    counter = 1_000_000
+    common = {"gets": GETS, "rounds": 1, "scalers": True, "at_once": True}
+    certificates = {"port": served["ports"]["slow-certificates"], "framing": "hdlc", "counter": 0}
+    ours, _ = seconds(None, certificates | common | {"certificates": True}, counter)
+    print(f"  meterlink, certificates and key agreement, in lists   {ours:6.2f}")
+    for mode, name in (("ECDSA", "gurux-dlms"), ("ECDSA and glo", "gurux-dlms"), ("ECDSA and glo", "pydlms-client")):
+        job = served["jobs"][f"slow {MODES[mode][0]}"] | common
+        listed, counter = seconds(None, job, counter)
+        print(f"  meterlink, {mode}, in lists{'':<{26 - len(mode)}} {listed:6.2f}")
+        if PEERS_PYTHON.exists():
+            theirs, counter = seconds(name, job, counter)
+            label = f"{name}, {mode}, one by one"
+            print(
+                f"  {label:<53} {theirs:6.2f}   certificates: {ours / theirs:.2f}, lists: {listed / theirs:.2f} of it"
+            )
+    spent, octets, rows = run(None, certificates | common | {"certificates": True, "profile": True})
+    wire = octets * 10 / 9600
+    print(f"  load profile: {rows} rows, {octets} octets in {spent:.1f} s, {100 * wire / spent:.0f} % of the wire")
+
+
+def seconds(name: str | None, job: dict[str, Any], counter: int) -> tuple[float, int]:
+    """Return the best session's seconds, and the counter that the next client begins with."""
+    times = run(name, job | {"counter": counter})
+    return min(times), counter + _COUNTERS
+
+
+def run(name: str | None, job: dict[str, Any]) -> Any:
+    """Run a client in its process: ours (None) or the peer called ``name``; return what it prints."""
+    if name is None:
+        command = [sys.executable, "-m", "tests.benchmarks.session_ours", json.dumps(job)]
+    else:
+        command = [str(PEERS_PYTHON), str(HERE / "session_peer.py"), name, json.dumps(job)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
+    if done.returncode and name is not None:
+        raise PeerFailed(done.stderr.splitlines()[-1][:60])
+    if done.returncode:
+        raise RuntimeError(done.stderr[-2000:])
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@contextmanager
+def meter() -> Iterator[dict[str, Any]]:
+    """Run the meter; yield where it listens and what clients must know."""
+    with tempfile.TemporaryDirectory() as home:
+        os.environ["METERLINK_HOME"] = home
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.benchmarks.session_meter"],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            yield json.loads(process.stdout.readline())
+        finally:
+            process.stdin.close()
+            process.wait(30)
+
+
+if __name__ == "__main__":
+    main()
