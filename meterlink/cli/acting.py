@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -16,12 +16,14 @@ from certs.cli.asking import open_store, tell
 from certs.cli.output import interactive
 from certs.clock import now
 from certs.entries import Credential
+from certs.levels import Permission
 from meterlink.commands.command import Command, perform
 from meterlink.commands.connect import Target, meter_session
 from meterlink.commands.secrets import meter_secrets
 from meterlink.commands.shared import is_replayable
 from meterlink.counter_file import FileCounterStore
 from meterlink.errors import UsageError
+from meterlink.gate import decide
 from meterlink.session import Session
 from meterlink.transport.base import Transport
 from meterlink.transport.replay import FileSink, Sink, record
@@ -66,9 +68,16 @@ def notes_for(target: Target) -> tuple[str, ...]:
     return (NOT_ENFORCED, REPLAYABLE) if is_replayable(target.url.options) else (NOT_ENFORCED,)
 
 
-def act(target: Target, command: Command[_R], options: SessionOptions | None = None) -> _R:
+def act(
+    target: Target,
+    command: Command[_R],
+    options: SessionOptions | None = None,
+    *,
+    unenforced: Sequence[Permission] = (),
+) -> _R:
     """Run ``command`` on the meter at ``target`` with the active certificate.
 
+    ``unenforced`` is what a meter that does not enforce certificates asks for beside the command's own permission.
     Raises UsageError ``profile`` for a meter that sends readouts and has no objects, and what the gate or the session
     raises.
     """
@@ -85,6 +94,8 @@ def act(target: Target, command: Command[_R], options: SessionOptions | None = N
         def session() -> Session:
             return meter_session(target, transport(), credential, now, secrets, FileCounterStore())
 
+        for permission in () if target.enforces_certificates else unenforced:
+            decide(command.name, permission, credential, now()).enforce()
         return asyncio.run(perform(command, credential, session, now()))
 
 
@@ -111,7 +122,10 @@ def _tracing(path: Path | None, url: str) -> Iterator[Sink | None]:
     if path is None:
         yield None
         return
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _PRIVATE)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, _PRIVATE)
+    if os.name == "posix":
+        os.fchmod(descriptor, _PRIVATE)  # a file that was there keeps its mode otherwise
+    os.truncate(descriptor, 0)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         yield FileSink(file, url, now())
 

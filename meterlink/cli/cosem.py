@@ -15,7 +15,7 @@ from meterlink.cli.acting import SessionOptions, act, notes_for, session_options
 from meterlink.cli.progress import progress
 from meterlink.commands.connect import Target, target_of
 from meterlink.commands.image import TransferImage, Transferred
-from meterlink.commands.low_level import CallMethod, GetAttribute, SetAttribute, class_of, index_of
+from meterlink.commands.low_level import UNENFORCED, CallMethod, GetAttribute, SetAttribute, class_of, index_of
 from meterlink.cosem.data import Data
 from meterlink.cosem.names import Attribute, Method
 from meterlink.errors import UsageError
@@ -64,7 +64,8 @@ def set_(url: str, class_name: str, obis: str, index: str, value: str, keys: Pat
     target = target_of(url)
     class_id = class_of(class_name)
     attribute = Attribute(class_id, _obis(obis), index_of(class_id, index, of_methods=False))
-    act(target, SetAttribute(attribute, notation.read(value)), SessionOptions(keys, trace))
+    command = SetAttribute(attribute, notation.read(value))
+    act(target, command, SessionOptions(keys, trace), unenforced=UNENFORCED)
     emit({"set": str(attribute), "notes": list(notes_for(target))}, f"{attribute} set")
     _tell(target)
 
@@ -85,7 +86,7 @@ def call(
     class_id = class_of(class_name)
     method = Method(class_id, _obis(obis), index_of(class_id, index, of_methods=True))
     argument = None if value is None else notation.read(value)
-    _show(target, act(target, CallMethod(method, argument), SessionOptions(keys, trace)))
+    _show(target, act(target, CallMethod(method, argument), SessionOptions(keys, trace), unenforced=UNENFORCED))
 
 
 @cosem.command()

@@ -1,13 +1,14 @@
 """GET, SET and ACTION on any object of a COSEM meter, by class, logical name and index.
 
 What a write or a call does to a meter cannot be told from class and OBIS code, so both ask for the permission to
-commission, the highest that there is on a meter in use; reading asks for the permission to read.
+commission; reading asks for the permission to read. On a meter that enforces nothing itself they ask for the permission
+to test as well (:data:`UNENFORCED`): a call may start a test there, and nobody else would refuse it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from certs.levels import Permission
 from meterlink.commands.configure import told_when_uncertain
@@ -16,6 +17,9 @@ from meterlink.cosem.names import Attribute, Method
 from meterlink.cosem.objects.classes import INTERFACE_CLASSES
 from meterlink.errors import LinkError, ProtocolError, UsageError
 from meterlink.session import Session
+
+UNENFORCED: Final = (Permission.TEST,)
+"""What a write or a call asks for beside its own permission on a meter that does not enforce certificates."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,19 +82,7 @@ def meter_secrets(path: Path | None, environment: Mapping[str, str] = os.environ
 
 
 def _load(path: Path) -> dict[str, Any]:
-    try:
-        with path.open("rb") as stream:
-            if os.name == "posix" and os.fstat(stream.fileno()).st_mode & _OTHERS:
-                raise UsageError(
-                    f"others may read the key file {path}",
-                    code="key-file-open",
-                    hint=f"chmod 600 {path}, and change the keys if somebody else may have seen them",
-                )
-            data = stream.read(_MAX_FILE + 1)
-    except OSError as error:
-        raise _fault(f"{path} cannot be read: {(error.strerror or 'error').lower()}") from None
-    if len(data) > _MAX_FILE:
-        raise _fault(f"{path} is too large")
+    data = _read(path, private=True)
     try:
         text = data.decode()
         raw = json.loads(text) if text.lstrip().startswith("{") else tomllib.loads(text)
@@ -105,6 +93,24 @@ def _load(path: Path) -> dict[str, Any]:
     if unknown:
         raise _fault(f"{path} has the unknown key {unknown[0]!r}; known are {', '.join(_KNOWN)}")
     return dict(raw)
+
+
+def _read(path: Path, *, private: bool) -> bytes:
+    """Return what stands in a file; ``private``: nobody else may read it."""
+    try:
+        with path.open("rb") as stream:
+            if private and os.name == "posix" and os.fstat(stream.fileno()).st_mode & _OTHERS:
+                raise UsageError(
+                    f"others may read the key file {path}",
+                    code="key-file-open",
+                    hint=f"chmod 600 {path}, and change the keys if somebody else may have seen them",
+                )
+            data = stream.read(_MAX_FILE + 1)
+    except OSError as error:
+        raise _fault(f"{path} cannot be read: {(error.strerror or 'error').lower()}") from None
+    if len(data) > _MAX_FILE:
+        raise _fault(f"{path} is too large")
+    return data
 
 
 def _key_set(raw: Mapping[str, Any]) -> KeySet | None:
@@ -158,10 +164,11 @@ def _pem(raw: Mapping[str, Any], name: str, folder: Path, load: Callable[[bytes]
     text = raw.get(name)
     if text is None:
         return None
+    if not isinstance(text, str):
+        raise _fault(f"{name} is no file name")
+    pem = _read(folder / text, private=load is _private_key)
     try:
-        return load((folder / text).read_bytes())
-    except OSError as error:
-        raise _fault(f"{name}: {folder / text} cannot be read: {(error.strerror or 'error').lower()}") from None
+        return load(pem)
     except (ValueError, TypeError):
         raise _fault(f"{name} is no elliptic-curve key in PEM without a passphrase") from None
 

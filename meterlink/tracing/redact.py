@@ -99,7 +99,7 @@ class _Stream:
     def mask(self, findings: Findings, event: str) -> None:
         """Replace everything that was found, and blank what is no frame."""
         self._blank_noise()
-        masks = {value: bytes((_BLANK,)) * len(value) for value in findings.values}
+        masks = dict(findings.values)
         for number, title in enumerate(findings.titles, start=1):
             masks[title] = f"TITLE{number:03d}".encode()[: len(title)].ljust(len(title), b"0")
         for number, places in enumerate(self._apdus):

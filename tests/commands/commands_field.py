@@ -60,6 +60,7 @@ class FieldMeter:
     def key_file(self, folder: Path, **more: str | int) -> Path:
         """Write a key file with everything, or with ``more`` alone where something is given."""
         private = folder / "client.pem"
+        private.touch(mode=0o600)
         private.write_bytes(
             self.client_key.private_bytes(
                 serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

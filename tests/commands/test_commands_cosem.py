@@ -3,14 +3,18 @@
 import datetime as dt
 
 import pytest
-from session_support import Bench, utc_now
+from session_support import Bench, credential, utc_now
 
+from certs.domain import make_domain
+from certs.entries import Credential, Notice
 from certs.levels import Level
 from hil.meter.objects.image import build_image
+from meterlink.cli import acting
 from meterlink.commands.command import perform
 from meterlink.commands.configure import Configure, parse_setting
+from meterlink.commands.connect import target_of
 from meterlink.commands.image import TransferImage
-from meterlink.commands.low_level import CallMethod, SetAttribute, class_of, index_of
+from meterlink.commands.low_level import UNENFORCED, CallMethod, SetAttribute, class_of, index_of
 from meterlink.cosem.data import u16, visible_string
 from meterlink.cosem.names import Attribute, Method
 from meterlink.cosem.objects.image_transfer import TransferStatus
@@ -150,3 +154,21 @@ def test_a_clock_is_written_in_the_notation(meterlink) -> None:
     moment = dt.datetime(2026, 11, 22, 14, 30, tzinfo=dt.UTC)
     done = meterlink("cosem", "set", "sim:heat", "clock", "0-0:1.0.0", "time", f"at:{moment.isoformat()}")
     assert done.code == "not-permitted"
+
+
+@pytest.mark.parametrize(("level", "refused"), [(Level.COMMISSIONING, True), (Level.SERVICE, False)])
+def test_a_meter_that_enforces_nothing_asks_for_both_permissions(monkeypatch, level: Level, refused: bool) -> None:
+    who = credential(make_domain("Any", "any@example.org", utc_now()), level)
+
+    class OneCertificate:
+        def notices(self) -> list[Notice]:
+            return []
+
+        def active(self) -> Credential:
+            return who
+
+    monkeypatch.setattr(acting, "open_store", OneCertificate)
+    target = target_of("tcp://127.0.0.1:1?security=none")
+    with pytest.raises((NotPermitted, LinkError)) as caught:
+        acting.act(target, CallMethod(RESET_MAXIMA, u16(1)), unenforced=UNENFORCED)
+    assert isinstance(caught.value, NotPermitted) is refused

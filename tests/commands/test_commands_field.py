@@ -177,3 +177,21 @@ def test_keys_that_stay_without_a_challenge_are_warned_of() -> None:
         ({"security": "hls-gmac", "ciphering": "glo"}, False),
     ):
         assert is_replayable(options) is warned
+
+
+def test_the_private_key_beside_a_key_file_must_be_private_too(field_meter: FieldMeter, tmp_path: Path) -> None:
+    keys = field_meter.key_file(tmp_path)
+    (tmp_path / "client.pem").chmod(0o644)
+    with pytest.raises(UsageError) as caught:
+        meter_secrets(keys, {})
+    assert caught.value.code == "key-file-open"
+
+
+def test_a_trace_takes_a_file_that_was_there_from_others(meterlink, field_meter, tmp_path) -> None:
+    trace = tmp_path / "trace"
+    trace.write_text("old")
+    trace.chmod(0o644)
+    with served(field_meter.server, "wrapper") as url:
+        meterlink("read", f"{url}&security=none&client=17", "--object", "energy", "--trace", trace)
+    assert trace.stat().st_mode & 0o077 == 0
+    assert "old" not in trace.read_text()

@@ -8,13 +8,22 @@ from commands_field import AUTHENTICATION, CLIENT_TITLE, METER_TITLE, PASSWORD, 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from meterlink.cosem import data as cosem
+from meterlink.cosem.acse import Aarq, Context
+from meterlink.cosem.apdu.action import ActionRequestNormal, ActionRequestWithList
+from meterlink.cosem.apdu.set import SetRequestNormal, SetRequestWithList
+from meterlink.cosem.names import Attribute, Method
 from meterlink.errors import DataError
 from meterlink.framing.hdlc.frame import HdlcFrame
+from meterlink.framing.wrapper import WrapperPdu
+from meterlink.security.hls import Mechanism
 from meterlink.tracing import Capture, explain, read_capture, redact
 from meterlink.tracing.capture import Framing
 from meterlink.tracing.frames import frames_of
 from meterlink.transport.replay import Entry, read_recording
+from meterlink.values import Obis
 
+CLOCK = Attribute(8, Obis.parse("0-0:1.0.0"), 2)
 NAMES = ("energy", "serial-number", "device-name")
 
 
@@ -208,3 +217,34 @@ def test_nothing_that_was_captured_raises(sample, data) -> None:
         assert list(explain(capture)) is not None
         assert len(redact(capture).received) == len(cut)
     read_capture(cut)
+
+
+def wrapped(*apdus: bytes) -> Capture:
+    """A trace of the wrapper with what a client sends."""
+    data = b"".join(WrapperPdu(17, 1, apdu).to_bytes() for apdu in apdus)
+    return Capture((Entry(0.0, "sent", data),), Framing.WRAPPER, is_directed=True)
+
+
+SECRET = Attribute(15, Obis.parse("0-0:40.0.0"), 7)
+KEY_TRANSFER = Method(64, Obis.parse("0-0:43.0.0"), 2)
+KEYS = cosem.array([cosem.structure(cosem.enum_(0), cosem.octet_string(b"0123456789abcdef"))])
+
+
+@pytest.mark.parametrize(
+    ("apdu", "hidden"),
+    [
+        (SetRequestNormal(1, SECRET, cosem.octet_string(b"s3cretly")), b"s3cretly"),
+        (SetRequestNormal(1, SECRET, cosem.octet_string(b"abc")), b"abc"),
+        (SetRequestWithList(1, (SECRET, CLOCK), (cosem.octet_string(b"s3cretly"), cosem.u8(1))), b"s3cretly"),
+        (ActionRequestNormal(1, Method(15, SECRET.instance, 2), cosem.octet_string(b"s3cretly")), b"s3cretly"),
+        (ActionRequestNormal(1, KEY_TRANSFER, KEYS), b"0123456789abcdef"),
+        (ActionRequestWithList(1, (KEY_TRANSFER, KEY_TRANSFER), (KEYS, KEYS)), b"0123456789abcdef"),
+        (Aarq(Context.LOGICAL_NAMES, b"\x01", Mechanism.LOW, secret=b"xyz"), b"xyz"),
+    ],
+)
+def test_what_is_written_in_the_clear_is_redacted(apdu, hidden) -> None:
+    data = apdu.to_bytes()
+    assert hidden in data
+    clean = b"".join(entry.data for entry in redact(wrapped(data)).entries)
+    assert hidden not in clean
+    assert len(clean) == len(data) + 8
