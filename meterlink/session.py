@@ -36,7 +36,7 @@ _MOST_NOTIFICATIONS: Final = 256
 """Pushed notifications kept until they are asked for; older ones make room: a chatty meter costs bounded memory."""
 
 
-_MOST_IN_A_LIST: Final = 32
+_MOST_IN_A_LIST: Final = 48
 """Attributes in one request with a list, however long the APDUs that a meter takes."""
 
 _LIST_HEAD, _LIST_ITEM = 4, 10
@@ -58,7 +58,8 @@ class Session:
     """One association with one meter, from connect to release.
 
     Use it as an asynchronous context manager. One request at a time: the protocols below have no more. After any error
-    but :class:`~meterlink.errors.MeterRefused` the session is over.
+    but :class:`~meterlink.errors.MeterRefused` the session is over. ``release`` False leaves the release of the
+    association to the end of the link, which in HDLC means the same and spares a slow line two messages.
     """
 
     def __init__(
@@ -68,12 +69,14 @@ class Session:
         association: ClientAssociation,
         *,
         agree_keys: bool = False,
+        release: bool = True,
         deadlines: Deadlines | None = None,
     ) -> None:
         self._transport = transport
         self._link = link
         self._association = association
         self._agree_keys = agree_keys
+        self._release = release
         self._deadlines = deadlines or Deadlines()
         self._events: deque[LinkEvent] = deque()
         self._in_exchange = False
@@ -149,7 +152,8 @@ class Session:
         try:
             async with asyncio.timeout(self._deadlines.farewell):
                 # A request that was cut off leaves an answer on its way; a release would take that for its own.
-                if self._association.is_associated and self._link.is_connected and not self._in_exchange:
+                whole = self._association.is_associated and self._link.is_connected and not self._in_exchange
+                if self._release and whole:
                     await self._expect(self._association.release(), Released)
                 if self._link.is_connected:
                     self._link.disconnect(self._now())

@@ -110,7 +110,7 @@ def meter_session(
     link = _link(target, _shared_sap(target))
     judge = _meter_check(credential, clock)
     config = shared_config(target.url.options, credential, secrets, counters, judge)
-    return Session(transport, link, ClientAssociation(config))
+    return Session(transport, link, ClientAssociation(config), release=_needs_release(link))
 
 
 def certificate_session(
@@ -125,11 +125,13 @@ def certificate_session(
 
     Raises UsageError when the URL or the profile does not fit, KeyStoreError when the private key stays locked.
     """
+    link = _link(target, client_sap(target, credential))
     return Session(
         transport,
-        _link(target, client_sap(target, credential)),
+        link,
         ClientAssociation(association_config(credential, clock)),
         agree_keys=True,
+        release=_needs_release(link),
         deadlines=deadlines,
     )
 
@@ -191,6 +193,11 @@ def _link(target: Target, sap: int) -> Link:
     physical = options.get("physical")
     lower = None if physical is None else _number("physical", physical, 0, 0x3FFF)
     return HdlcLink(Role.CLIENT, client_address=sap, server_upper=server, server_lower=lower, parameters=_HDLC_PROPOSAL)
+
+
+def _needs_release(link: Link) -> bool:
+    """Return whether the association must be released by a message: in HDLC the DISC frame does it."""
+    return not isinstance(link, HdlcLink)
 
 
 def _number(key: str, text: str, low: int, high: int) -> int:
