@@ -19,7 +19,8 @@ from meterlink.cosem.dates import CosemDateTime
 from meterlink.cosem.names import Attribute
 from meterlink.errors import AssociationRefused, LinkError, MeterNotTrusted, MeterRefused, NotPermitted
 from meterlink.meters.profile import profile
-from meterlink.tracing import apdus_over_hdlc
+from meterlink.tracing import Capture, apdus_over_hdlc, explain
+from meterlink.tracing.capture import Framing
 from meterlink.transport.replay import Entry
 from meterlink.values import Obis
 
@@ -175,3 +176,16 @@ async def test_a_line_that_breaks_during_a_write_is_told(bench: Bench) -> None:
     assert caught.value.code == "write-uncertain"
     assert caught.value.hint is not None
     assert "before, it was" in caught.value.hint
+
+
+@pytest.mark.parametrize(("framing", "released"), [("hdlc", False), ("wrapper", True)])
+async def test_how_a_session_ends(bench: Bench, framing: str, released: bool) -> None:
+    """Over the wrapper by a protected release, over HDLC by the DISC frame; either way the meter serves the next."""
+    wire: list[Entry] = []
+    for _ in range(2):
+        async with bench.session(Level.CONSUMER, wire=wire, framing=framing) as session:
+            await session.get(CLOCK)
+    capture = Capture(tuple(wire), Framing(framing), is_directed=True)
+    names = [step.name for step in explain(capture)]
+    assert names.count("rlrq") == names.count("rlre") == 2 * released
+    assert names.count("DISC") == 2 * (not released)
