@@ -41,10 +41,10 @@ def peers_python():
 
 
 class FieldMeter:
-    """A meter as they are in the field, and what a client of it must know."""
+    """A meter as they are in the field, ``hours`` old, and what a client of it must know."""
 
-    def __init__(self, suite):
-        now = dt.datetime.now(dt.UTC)
+    def __init__(self, suite, hours=0):
+        now = dt.datetime.now(dt.UTC) - dt.timedelta(hours=hours)
         made = make_domain("Peers", "peers@example.org", now, suite=suite)
         identity = issue_identity(made.domain, made.issuing_key, now, system_title=METER_TITLE, suite=suite)
         self.suite = suite
@@ -54,7 +54,7 @@ class FieldMeter:
             now,
             identity,
             clients=FIELD_CLIENTS,
-            options=MeterOptions(history=3),
+            options=MeterOptions(history=1),
             field_keys=FieldKeys(
                 password=PASSWORD, secret=SECRET, keys=KEYS, client_keys={CLIENT_TITLE: self.key.public_key()}
             ),

@@ -27,7 +27,7 @@ def check(result, server, sap):
     assert bytes.fromhex(result["device"]) == meter.device_name
     assert abs(int(float(result["energy"])) - int(meter.metrology.totals.energy)) < 100
     assert result["objects"] > 30
-    assert result["rows"] == 72
+    assert result["rows"] == 24
     assert "done" not in result["action"]
     assert not meter.settings.test_mode
     may_write = Permission.CONFIGURE in FIELD_CLIENTS[sap].permissions
