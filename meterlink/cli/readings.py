@@ -74,13 +74,16 @@ def deliver(target: Target, objects: tuple[CosemObject, ...], options: SessionOp
     """
     rest = _rest(target, delivery.watch)
     outlets: list[Outlet] = []
-    if delivery.mqtt is not None:
-        outlets.append(_publisher(parse_broker(delivery.mqtt), str(target.url), watched=delivery.watch is not None))
+    broker = None if delivery.mqtt is None else parse_broker(delivery.mqtt)
+    if broker is not None:
+        outlets.append(_publisher(broker, str(target.url), watched=delivery.watch is not None))
     outlets.append(_Screen(delivery))
     # aiomqtt needs a loop that watches sockets; it is not the default one on every system.
     loop = asyncio.Runner(loop_factory=asyncio.SelectorEventLoop)
     with _reader(target, objects, options) as read, loop as runner, _ending_well(delivery.watch):
         runner.run(read_to(read, outlets, every=delivery.watch, rest=rest))
+    if broker is not None and delivery.watch is None:
+        note(f"published to {broker}")
 
 
 def _rest(target: Target, every: float | None) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ssl
 from collections.abc import Iterator, Sequence
@@ -53,6 +54,8 @@ class Publisher:
 
     async def open(self) -> None:
         """See whether the broker lets us in, before a meter is asked. Raises LinkUnavailable."""
+        if self._tls is not None:
+            await _check_certificate(self._broker, self._tls)
         with _translated(self._broker):
             async with self._new_client(None):
                 pass
@@ -142,15 +145,32 @@ def _link_error(broker: Broker, error: aiomqtt.MqttError) -> LinkError:
         who = f"the user {broker.user!r}" if broker.user else "a client without a user"
         hint = f"name the user in the URL and set {PASSWORD_VARIABLE}"
         return LinkUnavailable(f"{broker} does not let {who} in", code="mqtt-refused", hint=hint)
-    text = str(error)
-    if "certificate verify failed" in text.lower():
-        hint = "name the file with its CA certificate: mqtts://...?ca=FILE"
-        return LinkUnavailable(f"the certificate of {broker} does not hold: {text}", code="mqtt-tls", hint=hint)
+    return _unreachable(broker, str(error))
+
+
+def _unreachable(broker: Broker, why: str) -> LinkUnavailable:
     return LinkUnavailable(
-        f"the MQTT broker {broker} cannot be reached: {text}",
+        f"the MQTT broker {broker} cannot be reached: {why}",
         code="mqtt-unavailable",
         hint="check its name and port, and whether it wants TLS (mqtts://)",
     )
+
+
+async def _check_certificate(broker: Broker, context: ssl.SSLContext) -> None:
+    """Make sure that the broker's certificate holds. The library does, too, but does not say so in a way that a
+    program could tell from other failures."""
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            _, writer = await asyncio.open_connection(broker.host, broker.port, ssl=context)
+    except ssl.SSLCertVerificationError as error:
+        hint = "name the file with its CA certificate: mqtts://...?ca=FILE"
+        why = error.verify_message
+        raise LinkUnavailable(f"the certificate of {broker} does not hold: {why}", code="mqtt-tls", hint=hint) from None
+    except OSError as error:  # TimeoutError and ssl.SSLError are, too
+        raise _unreachable(broker, error.strerror or "no TLS there") from None
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
 
 
 def _tls(broker: Broker) -> ssl.SSLContext | None:
