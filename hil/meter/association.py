@@ -38,11 +38,12 @@ from meterlink.cosem.association import (
     ServerAssociation,
     ServerEvent,
     SetIndication,
+    State,
 )
 from meterlink.cosem.data import Data
 from meterlink.cosem.names import Attribute, Method
 from meterlink.cosem.results import ActionResponse, ActionResult, DataAccessResult
-from meterlink.errors import LocalProtocolError, MeterNotTrusted, ProtocolError
+from meterlink.errors import LocalProtocolError, MeterNotTrusted, ProtocolError, SecurityError
 from meterlink.values import Obis
 
 _AARQ: Final = 0x60
@@ -71,20 +72,30 @@ class ClientSession:
         if apdu[:1] == bytes((_AARQ,)) and self._model is None and not self._prepare(apdu, reply):
             return reply
         if self._association is not None:
-            for event in self._association.receive(apdu):
-                self._handle(event, reply)
+            try:
+                for event in self._association.receive(apdu):
+                    self._handle(event, reply)
+            except SecurityError:  # a key of ours has used all its counters: nothing can be said under it any more
+                self._log(EventCode.MESSAGE_REFUSED)
+                self.link_lost()
+                reply.close = True
         return reply
 
     def link_lost(self) -> None:
         """The link is down: keys, rights and whatever was half done are gone."""
-        if self._association is not None:
-            self._association.link_lost()
-        self._association = None
+        self._abandon()
         self._model = None
+
+    def _abandon(self) -> None:
+        """Drop the state table. A client that was asked for its proof and gave none has failed: else anybody could have
+        the meter check certificates for ever, with one that was recorded."""
+        if self._association is not None and self._association.state is State.CHALLENGED:
+            self._refused("authentication-failed")
+        self._association = None
 
     def _prepare(self, apdu: bytes, reply: Reply) -> bool:
         """Make a fresh state table for a new attempt, unless this client must wait."""
-        self._association = None
+        self._abandon()
         request = _read(apdu)
         self._claimant = self._who(request)
         device = self._device
@@ -109,8 +120,10 @@ class ClientSession:
     def _check_client(self, title: bytes, certificate: bytes) -> EllipticCurvePublicKey:
         device = self._device
         identity = device.keys.identity
-        if not certificate and not self._row.certificates and device.field_keys is not None:
-            known = device.field_keys.client_keys.get(title)
+        if not self._row.certificates:
+            # The row says what its clients may do, and a certificate of any level would open it: only keys that were
+            # shared before count here.
+            known = device.field_keys.client_keys.get(title) if device.field_keys is not None else None
             if known is None:
                 raise MeterNotTrusted("no key of this client is known")
             return known

@@ -41,7 +41,8 @@ class _Record:
 
 
 class Attempts:
-    """Counts failed associations. Its memory is bounded: the client that failed longest ago is forgotten first."""
+    """Counts failed associations. Its memory is bounded: the client with a title that failed longest ago is forgotten
+    first."""
 
     def __init__(self) -> None:
         self._records: OrderedDict[Claimant, _Record] = OrderedDict()
@@ -65,9 +66,16 @@ class Attempts:
         pause = 0.0 if excess <= 0 else min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(excess - 1, 16))
         record.open_at = now + pause
         self._records[claimant] = record
-        while len(self._records) > _MAX_CLIENTS:
-            self._records.popitem(last=False)
+        if len(self._records) > _MAX_CLIENTS:
+            self._forget_one()
         return pause
+
+    def _forget_one(self) -> None:
+        """Forget the titled client that failed longest ago. A title is free to invent, so those without one, of whom
+        there is one for each port and SAP, must not be washed out by them."""
+        titled = (claimant for claimant in self._records if claimant.title)
+        oldest = next(titled, None) or next(iter(self._records))
+        del self._records[oldest]
 
     def succeeded(self, claimant: Claimant) -> None:
         """Forget the failures of a client that has proved itself."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -52,8 +53,9 @@ class FieldKeys:
         if any(len(key) != suite.key_length for key in keys.values()):
             raise SecurityError("a transferred key is of a wrong length", code="key-wrap")
         self.keys[suite] = key_set_from(keys, old)
-        if KeyId.UNICAST in keys:  # the counters belong to this key
-            self.send_counters[suite] = SendCounter(1)
+        # What we send under a new key may go on counting; what clients send begins anew, but only under another key:
+        # under the same one, everything recorded would be new again.
+        if not hmac.compare_digest(self.keys[suite].unicast, old.unicast):
             for counted in [counted for counted in self.receive_counters if counted[0] is suite]:
                 del self.receive_counters[counted]
 
