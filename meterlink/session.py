@@ -23,10 +23,19 @@ from meterlink.cosem.association import (
     Response,
     Send,
 )
+from meterlink.cosem.association.states import State
 from meterlink.cosem.conformance import Conformance
 from meterlink.cosem.data import Data
 from meterlink.cosem.names import Attribute, Method
-from meterlink.errors import LinkError, LinkLost, LinkTimeout, MeterlinkError, MeterRefused, ProtocolError
+from meterlink.errors import (
+    LinkError,
+    LinkLost,
+    LinkTimeout,
+    MeterlinkError,
+    MeterNotTrusted,
+    MeterRefused,
+    ProtocolError,
+)
 from meterlink.framing.link import Link, LinkClosed, LinkConnected, LinkEvent, LinkNoise, PduReceived
 from meterlink.transport.base import Transport
 
@@ -59,7 +68,8 @@ class Session:
 
     Use it as an asynchronous context manager. One request at a time: the protocols below have no more. After any error
     but :class:`~meterlink.errors.MeterRefused` the session is over. ``release`` False leaves the release of the
-    association to the end of the link, which in HDLC means the same and spares a slow line two messages.
+    association to the end of the link, which in HDLC means the same and spares a slow line two messages. A meter whose
+    system title is not ``expected_title`` is left before anything but the association request is sent.
     """
 
     def __init__(
@@ -70,6 +80,7 @@ class Session:
         *,
         agree_keys: bool = False,
         release: bool = True,
+        expected_title: bytes | None = None,
         deadlines: Deadlines | None = None,
     ) -> None:
         self._transport = transport
@@ -77,6 +88,7 @@ class Session:
         self._association = association
         self._agree_keys = agree_keys
         self._release = release
+        self._expected_title = expected_title
         self._deadlines = deadlines or Deadlines()
         self._events: deque[LinkEvent] = deque()
         self._in_exchange = False
@@ -202,15 +214,29 @@ class Session:
             patience = _Patience(now, self._deadlines.answer, end)
             while out is None and not answers:
                 for event in self._association.receive(await self._next_pdu(patience)):
+                    if isinstance(event, Notification):
+                        self.notifications.append(event)
+                        continue
+                    self._check_title()
                     if isinstance(event, Send):
                         out = event.apdu
-                    elif isinstance(event, Notification):
-                        self.notifications.append(event)
                     else:
                         answers.append(event)
                 if out is None and not answers and self._now() >= patience.deadline:
                     raise _no_answer()
         return answers
+
+    def _check_title(self) -> None:
+        expected, given = self._expected_title, self._association.server_title
+        # A general block of the AARE itself comes before any title; the association is not open then.
+        if expected is None or given == expected or self._association.state is State.PENDING:
+            return
+        told = "none" if given is None else given.hex().upper()
+        raise MeterNotTrusted(
+            f"the meter's system title is {told}, not {expected.hex().upper()}",
+            code="system-title",
+            hint="this is another meter: look at its label and at the URL",
+        )
 
     async def _next_pdu(self, patience: _Patience) -> bytes:
         while True:

@@ -21,7 +21,7 @@ from meterlink.framing.link import Link, Role
 from meterlink.framing.wrapper import WrapperLink
 from meterlink.meters.profile import Profile, profile
 from meterlink.security.counters import CounterStore
-from meterlink.security.suites import Suite
+from meterlink.security.suites import SYSTEM_TITLE_LENGTH, Suite
 from meterlink.session import Deadlines, Session
 from meterlink.transport.base import Transport
 from meterlink.transport.url import TransportUrl, parse_url
@@ -110,7 +110,13 @@ def meter_session(
     link = _link(target, _shared_sap(target))
     judge = _meter_check(credential, clock)
     config = shared_config(target.url.options, credential, secrets, counters, judge)
-    return Session(transport, link, ClientAssociation(config), release=_needs_release(link))
+    return Session(
+        transport,
+        link,
+        ClientAssociation(config),
+        release=_needs_release(link),
+        expected_title=_expected_title(target),
+    )
 
 
 def certificate_session(
@@ -132,6 +138,7 @@ def certificate_session(
         ClientAssociation(association_config(credential, clock)),
         agree_keys=True,
         release=_needs_release(link),
+        expected_title=_expected_title(target),
         deadlines=deadlines,
     )
 
@@ -193,6 +200,24 @@ def _link(target: Target, sap: int) -> Link:
     physical = options.get("physical")
     lower = None if physical is None else _number("physical", physical, 0, 0x3FFF)
     return HdlcLink(Role.CLIENT, client_address=sap, server_upper=server, server_lower=lower, parameters=_HDLC_PROPOSAL)
+
+
+def _expected_title(target: Target) -> bytes | None:
+    """Return the meter's system title where the URL names one."""
+    text = target.url.options.get("title")
+    if text is None:
+        return None
+    try:
+        title = bytes.fromhex(text)
+    except ValueError:
+        title = b""
+    if len(title) != SYSTEM_TITLE_LENGTH:
+        raise UsageError(
+            f"title={text} is no system title",
+            code="url-invalid",
+            hint="give title=H, the 16 hex digits of the meter",
+        )
+    return title
 
 
 def _needs_release(link: Link) -> bool:

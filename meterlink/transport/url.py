@@ -35,6 +35,7 @@ SESSION_KEYS: Final[Mapping[str, str]] = MappingProxyType(
         "physical": "physical device address (lower HDLC address)",
         "security": "certificate, none, lls, hls-md5, hls-sha1, hls-gmac, hls-sha256 or hls-ecdsa",
         "ciphering": "none, glo, ded, general-glo or general-ded, with keys that were shared before",
+        "title": "the meter's system title, 16 hex digits: another meter is left at once",
         "suite": "security suite 0, 1 or 2, where the keys do not tell",
         "address": "device address of IEC 62056-21, or M-Bus primary or secondary address",
     }

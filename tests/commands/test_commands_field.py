@@ -8,11 +8,22 @@ import sys
 from pathlib import Path
 
 import pytest
-from commands_field import AUTHENTICATION, CLIENT_TITLE, PASSWORD, SAPS, SECRET, UNICAST, FieldMeter, served
+from commands_field import (
+    AUTHENTICATION,
+    CLIENT_TITLE,
+    METER_TITLE,
+    PASSWORD,
+    SAPS,
+    SECRET,
+    UNICAST,
+    FieldMeter,
+    served,
+)
 
 from meterlink.commands.secrets import meter_secrets
 from meterlink.commands.shared import is_replayable
 from meterlink.errors import UsageError
+from meterlink.tracing import explain, read_capture
 
 MODES = [("none", 17, ""), *((word, sap, "&ciphering=none") for word, sap in SAPS.items() if word != "hls-gmac")]
 GLO = [("hls-gmac", 19, ""), ("hls-gmac", 19, "&ciphering=ded"), ("hls-gmac", 19, "&ciphering=general-glo")]
@@ -195,3 +206,37 @@ def test_a_trace_takes_a_file_that_was_there_from_others(meterlink, field_meter,
         meterlink("read", f"{url}&security=none&client=17", "--object", "energy", "--trace", trace)
     assert trace.stat().st_mode & 0o077 == 0
     assert "old" not in trace.read_text()
+
+
+@pytest.mark.parametrize("framing", ["wrapper", "hdlc"])
+@pytest.mark.parametrize("security", ["hls-gmac&client=19", "hls-ecdsa&client=21", "hls-md5&client=22&ciphering=none"])
+def test_another_meter_than_the_expected_one_is_left_at_once(
+    meterlink, field_meter, tmp_path, security, framing
+) -> None:
+    keys, trace = field_meter.key_file(tmp_path), tmp_path / "trace"
+    with served(field_meter.server, framing) as url:
+        words = (
+            "read",
+            f"{url}&security={security}&title={{}}",
+            "--object",
+            "energy",
+            "--keys",
+            keys,
+            "--trace",
+            trace,
+        )
+        right = meterlink(*(str(word).format(METER_TITLE.hex()) for word in words))
+        assert (right.status, right.err) == (0, "")
+        wrong = meterlink(*(str(word).format("4D4C4B0000009999") for word in words))
+    assert (wrong.status, wrong.code) == (4, "system-title")
+    capture = read_capture(trace.read_bytes())
+    assert capture is not None
+    apdus = [step.name for step in explain(capture) if step.layer == "apdu" and step.direction == "sent"]
+    assert [name for name in apdus if not name.startswith(("initiate", "glo"))] == ["aarq"]
+    assert meterlink("read", "tcp://127.0.0.1:1?security=none&title=12").code == "url-invalid"
+
+
+def test_a_certificate_session_looks_at_the_title_too(meterlink) -> None:
+    assert meterlink("read", "sim:heat?title=4D4C4B5300000001", "--object", "energy").status == 0
+    done = meterlink("read", "sim:heat?title=4D4C4B5300000002", "--object", "energy")
+    assert (done.status, done.code) == (4, "system-title")
