@@ -24,7 +24,7 @@ from meterlink.commands.objects import any_object
 from meterlink.commands.read_all import Inventory, ReadAll
 from meterlink.commands.read_profile import ProfileTable, ReadProfile
 from meterlink.errors import MeterRefused, UsageError
-from meterlink.values import value_as_json
+from meterlink.values import Value, value_as_json
 
 _LONGEST_SHOWN: Final = 120
 """Characters of a value that are shown to people; ``--json`` has all of them."""
@@ -155,7 +155,14 @@ def _csv(rows: ProfileTable) -> str:
     return out.getvalue()
 
 
+def _cell(value: Value) -> str:
+    """Return a value as it stands in a narrow table: of a time the minutes, without the zone of the meter's clock."""
+    if isinstance(value, dt.datetime):
+        return value.strftime("%Y-%m-%d %H:%M" if value.second == 0 else "%Y-%m-%d %H:%M:%S")
+    return shown(value)
+
+
 def _shown_rows(rows: ProfileTable, notes: tuple[str, ...]) -> RenderableType:
     headings = [heading.replace("_", " ") for heading in _headings(rows)]
-    shown_rows = table(headings, ([shown(value) for value in row] for row in rows.rows))
+    shown_rows = table(headings, ([_cell(value) for value in row] for row in rows.rows))
     return Group(shown_rows, Text(f"{len(rows.rows)} rows", style="dim"), *(Text(f"note: {note}") for note in notes))
