@@ -174,12 +174,6 @@ def test_noise_instead_of_telegrams(meterlink) -> None:
     fails(done, 5, "no-answer")
 
 
-def test_another_dialect_than_the_one_asked_in(meterlink) -> None:
-    with on_a_line(t230) as line:
-        line.on_request = lambda _: b"\x68\x03\x03\x68" * 3
-        fails(meterlink("read", f"optical:{line.port}"), 6, "no-identification")
-
-
 def test_a_meter_that_reports_an_error_is_the_meters_fault(meterlink) -> None:
     busy = bytes.fromhex("68 04 04 68 08 05 70 08 85 16")
     with on_a_line(bus((5, "11111111"))) as line:
