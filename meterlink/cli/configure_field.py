@@ -14,7 +14,8 @@ from meterlink.cli.acting import NOT_ENFORCED, SessionOptions, way_to
 from meterlink.cli.report import shown
 from meterlink.commands.configure_field import FieldChange, configure_field_meter, parse_field_setting
 from meterlink.commands.connect import Target
-from meterlink.commands.field import with_line
+from meterlink.commands.field import telegram_key, with_line
+from meterlink.commands.secrets import meter_secrets
 
 
 def configure_field(target: Target, settings: tuple[str, ...], options: SessionOptions) -> None:
@@ -23,10 +24,13 @@ def configure_field(target: Target, settings: tuple[str, ...], options: SessionO
     Raises what :func:`~meterlink.commands.configure_field.configure_field_meter` raises.
     """
     wanted = tuple(parse_field_setting(target.profile, text, now) for text in settings)
+    keys = meter_secrets(options.keys).keys
+    key = telegram_key(None if keys is None else bytes(keys.unicast))
     address = target.url.options.get("address", "")
     target = replace(target, url=with_line(target.url, target.profile))
     with way_to(target, options) as (credential, transport):
-        changes = asyncio.run(configure_field_meter(transport, wanted, credential, now(), address=address))
+        job = configure_field_meter(transport, wanted, credential, now(), address=address, key=key)
+        changes = asyncio.run(job)
     result = {"changes": [change.as_json() for change in changes], "notes": [NOT_ENFORCED]}
     emit(result, lambda: Group(*(Text(_line(change)) for change in changes)))
     note(f"note: {NOT_ENFORCED}")

@@ -94,10 +94,11 @@ async def configure_field_meter(
     now: dt.datetime,
     *,
     address: str,
+    key: bytes | None = None,
 ) -> tuple[FieldChange, ...]:
     """Ask the gate, then open a transport, set ``settings`` in their order and read each back.
 
-    ``address`` names one meter: where several answer, nothing is set.
+    ``address`` names one meter: where several answer, nothing is set. ``key`` opens encrypted telegrams.
 
     Raises NotPermitted before anything is opened; UsageError ``address`` and ``address-taken``; LinkError
     ``write-uncertain`` when nobody knows whether a value arrived, or another one when it is certain that it did not;
@@ -117,20 +118,20 @@ async def configure_field_meter(
         bus = MBus(transport)
         for setting in settings:
             with _telling(done, setting):
-                change, at = await _apply(bus, at, setting)
+                change, at = await _apply(bus, at, setting, key)
             done.append(change)
     return tuple(done)
 
 
-async def _apply(bus: MBus, at: Address, setting: FieldSetting) -> tuple[FieldChange, Address]:
+async def _apply(bus: MBus, at: Address, setting: FieldSetting, key: bytes | None) -> tuple[FieldChange, Address]:
     """Set one value; return what became of it and where the meter is found from now on."""
-    before = await _look(bus, at)
+    before = await _look(bus, at, key)
     value = setting.make()
     after_at = _moved(at, setting.name, value)
     await _free(bus, setting.name, value, before)
     await _write(bus, at, setting.name, value)
     try:
-        shown = (await _look(bus, after_at)).value(setting.name)
+        shown = (await _look(bus, after_at, key)).value(setting.name)
     except LinkError as error:
         raise LinkError(
             f"the meter acknowledged, then the link broke before the value was read back ({error.message})",
@@ -158,10 +159,10 @@ class _Look:
         return {"clock": self.clock, "primary_address": str(self.primary), "secondary_address": self.number}[name]
 
 
-async def _look(bus: MBus, at: Address) -> _Look:
+async def _look(bus: MBus, at: Address, key: bytes | None) -> _Look:
     frames, _ = await bus.read(at)
     try:
-        report = decode_capture(b"".join(frame.to_bytes() for frame in frames))
+        report = decode_capture(b"".join(frame.to_bytes() for frame in frames), key=key)
     except DataError as error:
         raise answered_wrongly(error) from error
     clocks = (reading.value for reading in report.readings if (reading.name, reading.storage) == ("clock", 0))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
@@ -25,6 +26,10 @@ NAME: Final = "read"
 BUS_DIALOGUE: Final = "bus"
 """``[line] dialogue`` of families on a wired M-Bus: they have addresses and take settings."""
 
+KEY_VARIABLE: Final = "METERLINK_MBUS_KEY"
+"""Environment variable with the key of a meter that encrypts its telegrams, 32 hex digits."""
+
+_KEY_LENGTH: Final = 16
 _WITH_A_LINE: Final = frozenset({"serial", "optical", "rfc2217"})
 _LINE_KEYS: Final = ("baud", "bits", "parity", "stop")
 _SHORT_LINE: Final = "line"
@@ -97,6 +102,23 @@ async def scan_bus(
             found = await (bus.scan_primary(tell, 0, last) if kind is Scan.PRIMARY else bus.scan_secondary(tell, mask))
             results.append((kind, found))
     return BusScan(tuple(results))
+
+
+def telegram_key(shared: bytes | None, environment: Mapping[str, str] = os.environ) -> bytes | None:
+    """Return the key that opens encrypted telegrams: from the environment, else ``shared``, from the key file.
+
+    Raises UsageError ``mbus-key``, which never holds what was given.
+    """
+    text = environment.get(KEY_VARIABLE)
+    if text is None:
+        return shared
+    try:
+        key = bytes.fromhex(text)
+    except ValueError:
+        key = b""
+    if len(key) != _KEY_LENGTH:
+        raise UsageError(f"{KEY_VARIABLE} holds no key", code="mbus-key", hint="a key is written as 32 hex digits")
+    return key
 
 
 def with_line(url: TransportUrl, profile: Profile) -> TransportUrl:

@@ -18,6 +18,7 @@ from certs.store import Store
 from meterlink.commands.configure_field import configure_field_meter
 from meterlink.commands.field import read_field_meter, scan_bus
 from meterlink.errors import NotPermitted
+from meterlink.framing.mbus.frame import LongFrame
 from meterlink.meters.notes import ENFORCES_NOTHING
 from meterlink.meters.profile import profile
 from meterlink.transport.base import Transport
@@ -180,6 +181,27 @@ def test_a_meter_that_reports_an_error_is_the_meters_fault(meterlink) -> None:
         line.on_request = lambda data: busy if data[:1] == b"\x10" and data[1] & 0x0F == 0x0B else None
         done = meterlink("read", f"serial:{line.port}?profile=generic-mbus&address=5")
     fails(done, 6, "application-error")
+
+
+# OMS volume 2, annex N.2.1: key and cipher text of security mode 5, in a telegram with a long header.
+KEY = "0102030405060708090A0B0C0D0E0F11"
+SEALED = LongFrame(
+    0x08, 5, 0x72,
+    bytes.fromhex("78563412 9315 33 03 2A 00 2025 5923C95AAA26D1B2E7493B013EC4A6F6D3529B520EDFF0EA6DEFC99D6D69EBF3"),
+).to_bytes()  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("key", "status", "code"), [(KEY, 0, ""), ("00" * 16, 6, "wrong-key"), ("4711", 2, "mbus-key")]
+)
+def test_the_key_of_a_meter_that_encrypts_comes_from_the_environment(key, status, code, meterlink, monkeypatch) -> None:
+    monkeypatch.setenv("METERLINK_MBUS_KEY", key)
+    with on_a_line(bus((5, "11111111"))) as line:
+        line.on_request = lambda data: SEALED if data[1] & 0x0F == 0x0B else None
+        done = meterlink("read", f"serial:{line.port}?profile=generic-mbus&address=5", "--csv")
+    assert (done.status, done.code) == (status, code)
+    assert ("volume,,28504.27,m³" in done.out) == (status == 0)
+    assert key not in done.err
 
 
 @pytest.mark.parametrize(
