@@ -229,7 +229,14 @@ def test_watching_ends_with_ctrl_c_and_tells_its_cost_once(home) -> None:
         url = f"serial:{line.port}?profile=generic-mbus&address=5"
         command = [sys.executable, "-m", "meterlink", "read", url, "--watch", "1", "--json"]
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
+        with subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment,
+            # A background job inherits SIGINT ignored, and would pass that on.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        ) as process:
             assert process.stdout is not None
             reports = [json.loads(process.stdout.readline()) for _ in range(2)]
             process.send_signal(signal.SIGINT)

@@ -53,7 +53,14 @@ async def test_a_reading_is_published_and_stays(broker, meterlink) -> None:
 def watch(url: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "meterlink", "read", "sim:heat", "--watch", "1", "--mqtt", url, "--json"]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+        # A background job inherits SIGINT ignored, and would pass that on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
 
 
 @pytest.mark.parametrize(("end", "status"), [(signal.SIGINT, 0), (signal.SIGKILL, -signal.SIGKILL)])
