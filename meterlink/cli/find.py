@@ -16,6 +16,7 @@ from meterlink.cli.find_bus import find_on_bus
 from meterlink.commands.field import Scan
 from meterlink.errors import LinkError
 from meterlink.framing.mbus.requests import LAST_PRIMARY
+from meterlink.meters.profile import profile_of_bluetooth_name
 from meterlink.transport.ble_scan import Sighting
 from meterlink.transport.discovery import SerialPort, scan_ble, serial_ports, strongest_first
 
@@ -95,13 +96,19 @@ def _ports(ports: Iterable[SerialPort]) -> RenderableType:
 
 def _meters(meters: Iterable[Sighting]) -> RenderableType:
     rows = [
-        (f"ble:{meter.name or meter.address}", meter.address, f"{meter.rssi} dBm", _services(meter)) for meter in meters
+        (f"ble:{meter.name or meter.address}", meter.address, f"{meter.rssi} dBm", _services(meter), _family(meter))
+        for meter in meters
     ]
-    return table(("Meter", "Address", "Signal", "Service"), rows)
+    return table(("Meter", "Address", "Signal", "Service", "Family"), rows)
 
 
 def _services(meter: Sighting) -> str:
     return ", ".join(service.name for service in meter.services)
+
+
+def _family(meter: Sighting) -> str:
+    known = profile_of_bluetooth_name(meter.name)
+    return known.name if known is not None else ""
 
 
 def _port_json(port: SerialPort) -> dict[str, Any]:
@@ -123,4 +130,5 @@ def _meter_json(meter: Sighting) -> dict[str, Any]:
         "address": meter.address,
         "rssi": meter.rssi,
         "services": [service.name for service in meter.services],
+        "family": _family(meter),
     }

@@ -12,6 +12,7 @@ A profile is a TOML file. Every family has ``name``, ``title`` and ``protocol``;
 ``cosem``
     ``saps``: client SAP by level name; ``[[objects]]``: one table an object, see :class:`CosemObject`.
 
+``bluetooth`` holds the beginnings of the names under which meters of the family advertise on Bluetooth LE.
 ``[line]`` says how the meter is woken and spoken to, ``[[flags]]`` what its error codes mean and what to do.
 Unknown keys are refused, so that a slip of the pen does not silently do nothing.
 """
@@ -137,6 +138,7 @@ class Profile:
     manufacturer: str = ""
     identify: tuple[str, ...] = ()
     signature: tuple[str, ...] = ()
+    bluetooth: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     line: LinePlan | None = None
     units: Mapping[str, str] = field(default_factory=dict)
@@ -174,7 +176,7 @@ def read_profile(text: str, source: str) -> Profile:
         }
         for key in ("units", "names", "saps"):
             tables[key] = MappingProxyType(dict(raw.pop(key, {})))
-        for key in ("identify", "signature", "notes"):
+        for key in ("identify", "signature", "notes", "bluetooth"):
             tables[key] = tuple(raw.pop(key, ()))
         profile = _build(Profile, raw | tables)
     except (ValueError, TypeError, AttributeError) as error:
@@ -200,6 +202,11 @@ def profile(name: str) -> Profile:
             return candidate
     known = ", ".join(candidate.name for candidate in profiles())
     raise UsageError(f"no meter family is called {name!r}", code="unknown-profile", hint=f"known are {known}")
+
+
+def profile_of_bluetooth_name(name: str) -> Profile | None:
+    """Return the family whose meters advertise under names like ``name``, None when no profile claims it."""
+    return next((known for known in profiles() if known.bluetooth and name.startswith(known.bluetooth)), None)
 
 
 def _check(profile: Profile, source: str) -> None:
