@@ -20,10 +20,11 @@ from meterlink.framing.hdlc import HdlcLink, HdlcParameters
 from meterlink.framing.link import Link, Role
 from meterlink.framing.wrapper import WrapperLink
 from meterlink.meters.profile import Profile, profile
+from meterlink.meters.signed_on import ModeE
 from meterlink.security.counters import CounterStore
 from meterlink.security.suites import SYSTEM_TITLE_LENGTH, Suite
 from meterlink.session import Deadlines, Session
-from meterlink.transport.base import Transport
+from meterlink.transport.base import SerialTransport, Transport
 from meterlink.transport.url import TransportUrl, parse_url
 
 DEFAULT_PROFILE: Final = "cosem-heat"
@@ -31,7 +32,7 @@ DEFAULT_PROFILE: Final = "cosem-heat"
 _DEFAULT_PROFILES: Final[Mapping[str, str]] = MappingProxyType({"optical": "generic-text"})
 """Scheme -> family where the URL names none. Under an optical head is a meter of the field, which says its name."""
 
-_COSEM_KEYS: Final = frozenset({"framing", "client", "server", "physical", "security", "ciphering", "suite"})
+_COSEM_KEYS: Final = frozenset({"framing", "client", "server", "physical", "security", "ciphering", "suite", "sign-on"})
 """Keys of the URL that a COSEM meter alone has."""
 
 _FRAMING: Final[Mapping[str, str]] = MappingProxyType({"tcp": "wrapper"})
@@ -111,7 +112,7 @@ def meter_session(
     judge = _meter_check(credential, clock)
     config = shared_config(target.url.options, credential, secrets, counters, judge)
     return Session(
-        transport,
+        _signed_on(target, transport),
         link,
         ClientAssociation(config),
         release=_needs_release(link),
@@ -133,7 +134,7 @@ def certificate_session(
     """
     link = _link(target, client_sap(target, credential))
     return Session(
-        transport,
+        _signed_on(target, transport),
         link,
         ClientAssociation(association_config(credential, clock)),
         agree_keys=True,
@@ -141,6 +142,20 @@ def certificate_session(
         expected_title=_expected_title(target),
         deadlines=deadlines,
     )
+
+
+def _signed_on(target: Target, transport: Transport) -> Transport:
+    """Return ``transport`` as it is, or behind the sign-on that the URL asks for."""
+    wanted = target.url.options.get("sign-on")
+    if wanted is None:
+        return transport
+    if wanted.upper() != "E" or not isinstance(transport, SerialTransport):
+        raise UsageError(
+            "sign-on is E, on a line whose speed can be set",
+            code="url-invalid",
+            hint="write optical:PORT?sign-on=E",
+        )
+    return ModeE(transport, address=target.url.options.get("address", ""))
 
 
 def association_config(credential: Credential, clock: Clock) -> AssociationConfig:

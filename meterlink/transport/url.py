@@ -37,6 +37,7 @@ SESSION_KEYS: Final[Mapping[str, str]] = MappingProxyType(
         "ciphering": "none, glo, ded, general-glo or general-ded, with keys that were shared before",
         "title": "the meter's system title, 16 hex digits: another meter is left at once",
         "suite": "security suite 0, 1 or 2, where the keys do not tell",
+        "sign-on": "E, for HDLC after a sign-on in mode E of IEC 62056-21",
         "address": "device address of IEC 62056-21, or M-Bus primary or secondary address",
     }
 )

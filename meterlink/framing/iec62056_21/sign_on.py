@@ -113,7 +113,11 @@ class SignOn:
         """
         self._need(State.PROGRAMMING)
         if not re.fullmatch(r"[PWREB][0-9]", name) or any(not " " <= c <= "~" for c in data) or len(data) > 128:
-            raise UsageError(f"{name!r} with {data!r} is no programming command", code="command")
+            # The data may be a password: they are not repeated.
+            raise UsageError(
+                f"{name!r} is no programming command, or its data are not up to 128 printable characters",
+                code="command",
+            )
         body = name.encode("ascii") + (bytes((STX,)) + data.encode("ascii") if data else b"") + bytes((ETX,))
         self._to_send = self._echo = bytes((SOH,)) + checked(body)
         self._message.clear()
