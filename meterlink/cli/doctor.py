@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 import importlib.metadata
 import importlib.util
@@ -26,8 +27,13 @@ from certs.errors import CertsError
 from certs.qr import reader_info
 from certs.store import Store
 from meterlink._version import __version__
+from meterlink.errors import LinkError
+from meterlink.transport.discovery import scan_ble
 
 Status = Literal["ok", "note", "missing"]
+_MOMENT: Final = 0.2
+"""Seconds; long enough to learn whether one may listen at all."""
+
 _STYLES: Final = {"ok": "green", "note": "yellow", "missing": "bold red"}
 
 
@@ -111,15 +117,21 @@ def _group_of(device: str) -> str:
 
 
 def _bluetooth() -> Finding:
-    if sys.platform != "linux":
-        return Finding("Bluetooth", "ok", "the system asks for permission at the first use")
-    if not any(Path("/sys/class/bluetooth").glob("hci*")):
-        return Finding("Bluetooth", "note", "no adapter found; plug one in, or use an optical head")
-    if not Path(os.environ.get("DBUS_SYSTEM_BUS_SOCKET", "/run/dbus/system_bus_socket")).exists():
-        return Finding("Bluetooth", "missing", "no system D-Bus", _install("dbus"))
-    if shutil.which("bluetoothctl") is None:
-        return Finding("Bluetooth", "missing", "BlueZ is not installed", _install("bluez"))
-    return Finding("Bluetooth", "ok", "adapter and BlueZ are here")
+    """Listen for a moment: that finds what is missing, be it adapter, service, power or permission."""
+    try:
+        asyncio.run(_listen_for_a_moment())
+    except LinkError as error:
+        plugged_in = sys.platform != "linux" or any(Path("/sys/class/bluetooth").glob("hci*"))
+        if not plugged_in:
+            return Finding("Bluetooth", "note", "no adapter found; plug one in, or use an optical head")
+        fix = _install("bluez") if sys.platform == "linux" and shutil.which("bluetoothctl") is None else error.hint
+        return Finding("Bluetooth", "missing", error.message, fix or "")
+    return Finding("Bluetooth", "ok", "an adapter is here, on, and may be used")
+
+
+async def _listen_for_a_moment() -> None:
+    async for _ in scan_ble(_MOMENT):
+        pass
 
 
 def _simulator() -> Finding:

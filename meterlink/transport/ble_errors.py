@@ -29,6 +29,7 @@ _SECURITY_CODES: Final = frozenset(
 )
 
 _BUSY: Final = "org.bluez.Error.InProgress"
+_DENIED: Final = "org.freedesktop.DBus.Error.AccessDenied"
 
 _REASON = BleakBluetoothNotAvailableReason
 _REASONS: Final = {
@@ -76,6 +77,10 @@ def explain_radio(error: Exception) -> LinkUnavailable:
         message, hint = _REASONS[error.reason]
         return LinkUnavailable(message, code="ble-unavailable", hint=hint)
     hint = "is there an adapter, and is it on? 'meterlink doctor' looks"
+    if isinstance(error, BleakDBusError) and error.dbus_error == _DENIED:
+        # D-Bus or polkit: Debian's policy lets the group in, and who sits at the machine.
+        hint = "sudo usermod -aG bluetooth $USER, then log in again"
+        return LinkUnavailable("you may not use Bluetooth", code="ble-permission", hint=hint)
     if isinstance(error, OSError) and sys.platform == "linux":
         hint = "the Bluetooth service does not run: sudo systemctl start bluetooth"
     return LinkUnavailable(f"Bluetooth cannot be used: {_text(error)}", code="ble-unavailable", hint=hint)

@@ -1,14 +1,17 @@
-"""`meterlink find` on the simulated air, through bleak's own BlueZ backend."""
+"""`meterlink find` and `doctor` on the simulated air, through bleak's own BlueZ backend."""
 
 import asyncio
 import json
+from pathlib import Path
 
 import pytest
 from ble_air import Air
+from bleak.exc import BleakDBusError
 
 from hil.ble import MeterPeripheral
 from hil.wire import WireHandler
 from meterlink.cli.main import main
+from meterlink.transport.ble_errors import explain_radio
 
 
 def silent() -> WireHandler:
@@ -41,3 +44,37 @@ def test_ports_are_listed_without_bluetooth(capsys: pytest.CaptureFixture[str]) 
     assert main(["find", "--serial", "--json"]) == 0
     ports = json.loads(capsys.readouterr().out)["ports"]
     assert all(set(port) >= {"url", "device", "usable"} for port in ports)
+
+
+def bluetooth(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
+    findings = json.loads(capsys.readouterr().out)["findings"]
+    (finding,) = (each for each in findings if each["name"] == "Bluetooth")
+    assert isinstance(finding, dict)
+    return finding
+
+
+@pytest.mark.parametrize("air", ["bluez"], indirect=True)
+async def test_the_doctor_finds_bluetooth_in_order(
+    air: Air, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("METERLINK_HOME", str(tmp_path))
+    assert await asyncio.to_thread(main, ["doctor", "--json"]) == 0
+    assert bluetooth(capsys)["status"] == "ok"
+
+
+def test_the_doctor_says_that_bluetooth_is_missing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("METERLINK_HOME", str(tmp_path))
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path={tmp_path}/no-such-socket")
+    assert main(["doctor", "--json"]) == 0
+    found = bluetooth(capsys)
+    assert found["status"] in {"note", "missing"}
+    assert found["detail"]
+
+
+def test_who_may_not_use_bluetooth_is_told_the_command() -> None:
+    error = explain_radio(BleakDBusError("org.freedesktop.DBus.Error.AccessDenied", ["Rejected send message"]))
+    assert error.code == "ble-permission"
+    assert error.hint is not None
+    assert error.hint.startswith("sudo usermod -aG bluetooth")
