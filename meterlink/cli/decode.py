@@ -43,7 +43,7 @@ def decode(file: str, keys: Path | None, redact: Path | None) -> None:
 
 def _show_readout(data: bytes) -> None:
     report = decode_capture(data)
-    emit(report.as_json(), lambda: as_renderable(report))
+    emit(report.as_json(), lambda: as_renderable(report, with_tables=True))
 
 
 def _read(file: str) -> bytes:

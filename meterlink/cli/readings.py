@@ -206,7 +206,7 @@ class _Screen:
             return
         if watching:
             click.echo(f"{moment:%Y-%m-%d %H:%M:%S} UTC" if first else f"\n{moment:%Y-%m-%d %H:%M:%S} UTC")
-        emit(report.as_json(), lambda: as_renderable(report))
+        emit(report.as_json(), lambda: as_renderable(report, with_tables=True))
 
     async def missed(self, error: MeterlinkError) -> None:
         """Say so; the next reading comes in its turn."""

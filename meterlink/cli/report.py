@@ -12,6 +12,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from meterlink.meters.tables import Table as MeterTable
+from meterlink.meters.tables import is_stored_value, tables
 from meterlink.values import MeterReport, Reading, Value
 
 _LADDERS: Final[Mapping[str, tuple[tuple[int, str], ...]]] = MappingProxyType(
@@ -27,18 +29,34 @@ _WIDEST: Final = 40
 """Columns that a value may take; a longer text goes on in the next line."""
 
 
-def as_renderable(report: MeterReport) -> RenderableType:
-    """Return the report as something rich can print; nothing a meter said is read as markup."""
+def as_renderable(report: MeterReport, *, with_tables: bool = False) -> RenderableType:
+    """Return the report as something rich can print; nothing a meter said is read as markup.
+
+    ``with_tables`` draws stored values, maxima and faults as tables of their own; the stored values then stand there
+    alone.
+    """
     parts: list[RenderableType] = []
     if report.meter:
         parts.append(Text("  ".join(f"{key.replace('_', ' ')}: {value}" for key, value in report.meter.items())))
     filled = tuple(reading for reading in report.readings if reading.value is not None or reading.note)
-    if filled:
-        parts.append(_table(filled))
+    listed = tuple(reading for reading in filled if not (with_tables and is_stored_value(reading)))
+    if listed:
+        parts.append(_table(listed))
+    if with_tables:
+        parts += [_titled(each) for each in tables(report)]
     if empty := len(report.readings) - len(filled):
         parts.append(Text(f"{empty} values that the meter leaves empty are not shown (--json has them)", style="dim"))
     parts += [Text(f"note: {note}", style="yellow") for note in report.notes]
     return Group(*parts)
+
+
+def _titled(content: MeterTable) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", title=content.title, title_justify="left")
+    for column in content.columns:
+        table.add_column(Text(column.replace("_", " ")), justify="right" if column == "value" else "left")
+    for row in content.rows:
+        table.add_row(*(Text(shown(cell)) for cell in row))
+    return table
 
 
 def _table(readings: tuple[Reading, ...]) -> Table:

@@ -31,14 +31,19 @@ def tables(report: MeterReport) -> tuple[Table, ...]:
     return tuple(table for table in made if table.rows)
 
 
+def is_stored_value(reading: Reading) -> bool:
+    """Tell whether a reading stands in the table of stored values."""
+    stored = 0 < reading.storage < _SET_DAYS and not reading.tariff
+    known = reading.time is not None and reading.value is not None
+    return stored and known and not reading.name.startswith(("max_", "min_"))
+
+
 def _stored(readings: Iterable[Reading]) -> Table:
     """One row for each stored set that has a date, the youngest first; one column for each quantity, with its unit."""
     columns: dict[str, None] = {}
     rows: dict[tuple[dt.date, int], dict[str, Value]] = {}
     for reading in readings:
-        if not 0 < reading.storage < _SET_DAYS or reading.tariff or reading.time is None or reading.value is None:
-            continue
-        if reading.name.startswith(("max_", "min_")):
+        if not is_stored_value(reading) or reading.time is None:
             continue
         # What was stored on another set day has a name of its own and stands in a row of its own.
         name = reading.name.partition("_unit")[0]

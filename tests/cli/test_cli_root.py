@@ -152,6 +152,18 @@ def test_reading_the_meter_in_the_process(meterlink: Program) -> None:
     assert all(isinstance(reading["value"], str) for reading in report["readings"])
 
 
+def test_stored_values_maxima_and_faults_are_tables(meterlink: Program) -> None:
+    capture = Path(__file__).parents[1] / "data" / "heat" / "t330" / "readout.bin"
+    done = meterlink("decode", str(capture))
+    assert (done.status, done.err) == (0, "")
+    lines = [line.split() for line in done.out.splitlines()]
+    begin = lines.index(["stored", "values"])
+    assert lines[begin + 2][:4] == ["2025-09-15", "00:00:00", "192", "17.06"]
+    assert ["power", "6.6", "kW", "2025-08-14", "18:00:00"] in lines[lines.index(["maxima"]) :]
+    assert ["faults"] in lines
+    assert not [line for line in lines[:begin] if line[:2] == ["energy", "192"]]  # told once
+
+
 def test_standard_input_is_decoded() -> None:
     readout = samples.read("t550")
     command = [sys.executable, "-m", "meterlink", "decode", "-", "--json"]
