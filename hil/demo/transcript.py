@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from rich.console import Console, RenderableType
 from rich.padding import Padding
@@ -40,23 +40,26 @@ class StepFailed(Exception):
 
 
 class Transcript:
-    """The demo's voice. ``record`` keeps what is printed, so that it can be drawn as a picture."""
+    """The demo's voice. ``record`` keeps what is printed, so that it can be drawn as a picture; ``silent`` prints
+    nothing."""
 
-    def __init__(self, *, record: bool = False) -> None:
+    def __init__(self, *, record: bool = False, silent: bool = False) -> None:
         width = None if sys.stdout.isatty() else _PLAIN_WIDTH
-        self._consoles = [Console(highlight=False, emoji=False, width=width)]
+        self._consoles = [Console(highlight=False, emoji=False, width=width, quiet=silent)]
         if record:
             drawn = Console(
                 file=io.StringIO(), record=True, force_terminal=True, highlight=False, emoji=False, width=_PICTURE_WIDTH
             )
             self._consoles.append(drawn)
         self._number = 0
+        self._titles: list[str] = []
         self._began = time.monotonic()
 
     @contextlib.contextmanager
     def step(self, title: str) -> Iterator[None]:
         """Print a numbered heading; turn whatever goes wrong inside into :class:`StepFailed`."""
         self._number += 1
+        self._titles.append(title)
         self._print(Text(" "))
         self._print(Text.assemble((f"{self._number}  ", "bold cyan"), (title, "bold")))
         try:
@@ -90,6 +93,10 @@ class Transcript:
         self._print(Text(" "))
         self._print(Text(f"All {self._number} steps done in {seconds:.1f} s.", style="bold green"))
         self._print(Text(f"Files: {shown}"))
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the titles of the steps, all of them done, and the seconds they took."""
+        return {"steps": self._titles, "seconds": round(time.monotonic() - self._began, 1)}
 
     def picture(self, title: str) -> str:
         """Return all that was printed as an SVG picture, without references to fonts on other people's servers."""

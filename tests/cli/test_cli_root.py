@@ -11,10 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import pytest
 
 from meterlink import samples
-from meterlink.cli.main import main
+from meterlink.cli.main import main, root
 
 VERBS = {"authority", "certs", "configure", "cosem", "decode", "demo", "doctor", "find", "hil", "read"}
 
@@ -80,6 +81,25 @@ def test_every_verb_explains_itself(verb: str, meterlink: Program) -> None:
     done = meterlink(verb, "--help")
     assert (done.status, done.err) == (0, "")
     assert done.out.startswith(f"Usage: meterlink {verb} ")
+
+
+def leaves(group: click.Group, words: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
+    """Every command of the program with its words."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from leaves(command, (*words, name))
+        else:
+            yield " ".join((*words, name)), command
+
+
+def test_every_command_speaks_json() -> None:
+    found = dict(leaves(root))
+    assert len(found) > 30
+    silent = [words for words, command in found.items() if not any("--json" in each.opts for each in command.params)]
+    assert silent == []
 
 
 def test_without_a_verb_the_help_comes(meterlink: Program) -> None:

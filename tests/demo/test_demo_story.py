@@ -111,12 +111,13 @@ def test_a_folder_that_cannot_be_made_is_an_error_not_a_traceback(tmp_path: Path
     assert done.stderr.startswith(b"error: file: ")
 
 
-def test_json_of_the_errors(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
-    command = [sys.executable, "-m", "meterlink", "certs", "show", "0000", "--json"]
-    done = subprocess.run(command, capture_output=True, timeout=60, env={"METERLINK_HOME": str(tmp_path / "home")})
-    assert done.returncode == 4
-    assert json.loads(done.stderr)["error"]["code"] == "no-such-certificate"
+def test_as_json(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "meterlink", "demo", "--json", "--out", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, timeout=100, check=True)
+    result = json.loads(done.stdout)
+    assert len(result["steps"]) == 7
+    assert result["seconds"] < 20
+    assert (Path(result["folder"]) / "3-certificate").is_dir()
 
 
 def test_the_certificate_in_the_store_is_the_issued_one(demo: tuple[str, Path]) -> None:
