@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 from certs.levels import Permission
 from meterlink.commands.command import Command
 from meterlink.commands.objects import attributes_of, reading_of
 from meterlink.commands.settings import Setting, parse_setting
+from meterlink.commands.verdict import Seen, Span, Verdict, judge
 from meterlink.cosem.data import Data
 from meterlink.errors import LinkError, LinkLost, ProtocolError
 from meterlink.meters.profile import CosemObject
 from meterlink.session import Session
 from meterlink.values import Reading
-
-_CLOCK_WENT_ON: Final = dt.timedelta(minutes=2)
-"""How far a clock may be from what it was set to when it is read back over a new link, which may take a minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +34,24 @@ class Change:
 
 
 class WriteUncertain(LinkError):
-    """The session broke during a write. ``done`` holds the changes that are certain, ``before`` what the meter had, and
-    ``intended`` what it was to have."""
+    """The session broke during a write. ``done`` holds the changes that are certain, ``before`` what the meter had and
+    ``intended`` what it was to have, each with the ``..._span`` in which that was."""
 
     default_code = "write-uncertain"
 
     def __init__(
-        self, told: LinkError, setting: Setting, done: tuple[Change, ...], before: Reading, intended: Reading
+        self,
+        told: LinkError,
+        setting: Setting,
+        done: tuple[Change, ...],
+        before: tuple[Reading, Span],
+        intended: tuple[Reading, Span],
     ) -> None:
         super().__init__(told.message, hint=told.hint)
         self.setting = setting
         self.done = done
-        self.before = before
-        self.intended = intended
+        self.before, self.before_span = before
+        self.intended, self.intended_span = intended
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +87,21 @@ class ReadBack:
     uncertain: WriteUncertain
 
     async def run(self, session: Session) -> tuple[Change, ...]:
-        """Return what changed. Raises LinkError ``write-lost`` where the meter does not have the new value."""
+        """Return what changed.
+
+        Raises LinkError ``write-lost`` where the meter does not have the new value, and ``write-uncertain`` for a clock
+        that was hardly wrong, so that its old time cannot be told from the new one.
+        """
         lost = self.uncertain
+        begin = _clock()
         after = await _read(lost.setting.thing, session)
-        if not _is_the_same(after, lost.intended):
-            raise LinkError(
-                f"the link broke while {after.name} was being set; read back over a new one, the meter has "
-                f"{after.as_json()['value']}, not the new value {lost.intended.as_json()['value']}",
-                code="write-lost",
-                hint=f"before, it had {lost.before.as_json()['value']}; set it again",
-            )
+        verdict = judge(
+            Seen(lost.before.value, lost.before_span),
+            Seen(lost.intended.value, lost.intended_span),
+            Seen(after.value, Span(begin, _clock())),
+        )
+        if verdict is not Verdict.NEW:
+            raise _not_confirmed(lost, after, verdict)
         done = (*lost.done, Change(after.name, lost.before, after))
         return await Configure(self.settings, done).run(session)
 
@@ -104,12 +112,15 @@ class ReadBack:
         return self if isinstance(error, LinkLost) else None
 
 
-def _is_the_same(reading: Reading, intended: Reading) -> bool:
-    """Tell whether a reading is the intended one; a clock has gone on since it was set."""
-    now, then = reading.value, intended.value
-    if isinstance(now, dt.datetime) and isinstance(then, dt.datetime):
-        return abs(now - then) < _CLOCK_WENT_ON
-    return now == then
+def _not_confirmed(lost: WriteUncertain, after: Reading, verdict: Verdict) -> LinkError:
+    has, wanted = after.as_json()["value"], lost.intended.as_json()["value"]
+    fits = "which fits the old value as well as the new one," if verdict is Verdict.OPEN else "not the new value"
+    return LinkError(
+        f"the link broke while {after.name} was being set; "
+        f"read back over a new one, the meter has {has}, {fits} {wanted}",
+        code="write-uncertain" if verdict is Verdict.OPEN else "write-lost",
+        hint=f"before, it had {lost.before.as_json()['value']}; set it again",
+    )
 
 
 @contextlib.contextmanager
@@ -129,8 +140,10 @@ def told_when_uncertain(what: str, hint: str) -> Iterator[None]:
 
 async def _apply(setting: Setting, session: Session, done: tuple[Change, ...]) -> Change:
     thing = setting.thing
+    begin = _clock()
     had = await _values(thing, session)
     before = reading_of(thing, had)
+    asked = Span(begin, _clock())
     value = setting.make()
     hint = f"connect again and read {thing.name}: before, it was {before.as_json()['value']}"
     try:
@@ -138,9 +151,13 @@ async def _apply(setting: Setting, session: Session, done: tuple[Change, ...]) -
             await session.set(setting.attribute, value)
             after = await _read(thing, session)
     except LinkError as told:
-        intended = reading_of(thing, [value, *had[1:]])
-        raise WriteUncertain(told, setting, done, before, intended) from told.__cause__
+        intended = (reading_of(thing, [value, *had[1:]]), Span(asked.end, _clock()))
+        raise WriteUncertain(told, setting, done, (before, asked), intended) from told.__cause__
     return Change(thing.name, before, after)
+
+
+def _clock() -> float:
+    return asyncio.get_running_loop().time()
 
 
 async def _values(thing: CosemObject, session: Session) -> list[Data]:

@@ -1,6 +1,7 @@
 """Links that break in the middle: reads go on over a new link, writes are read back and never sent twice unasked."""
 
 import datetime as dt
+import time
 from collections.abc import Callable
 
 import pytest
@@ -121,6 +122,33 @@ async def is_new(command: Configure, value: object) -> bool:
         assert isinstance(value, dt.datetime)
         return abs(value - NEW_TIME) < dt.timedelta(minutes=2)
     return str(value) == {"property_number": NUMBER, "averaging_period": "5"}[name]
+
+
+@pytest.mark.parametrize("delivered", [False, True])
+@pytest.mark.parametrize("wrong_by", [0, 1, 30])
+async def test_a_clock_that_was_hardly_wrong_is_never_called_set_when_it_is_not(wrong_by: int, delivered: bool) -> None:
+    """The usual case: a drift of seconds. The old time then looks like the new one, and that is told."""
+    error = dt.timedelta(seconds=wrong_by)
+    last = await messages_of(Bench(), settings(f"clock={utc_now().isoformat()}"), Level.COMMISSIONING)
+    outcomes = set()
+    for at in range(1, last + 1):
+        bench = Bench()
+        open_session, _ = sessions(bench, Level.COMMISSIONING, Breaking(bench, at, delivered=delivered))
+        command = settings(f"clock={(utc_now() + error).isoformat()}")  # the meter's own clock is right
+        try:
+            await perform(command, bench.credential(Level.COMMISSIONING), open_session, utc_now())
+            told = "done"
+        except LinkError as caught:
+            told = caught.code
+        outcomes.add(told)
+        ahead = (bench.server.meter.clock.read(time.monotonic()) - utc_now()).total_seconds()
+        if wrong_by == 30:
+            assert (ahead > 15) is (told == "done"), (at, told, ahead)
+        elif told == "done":
+            # The value had been read back: the link broke at its end, or behind the answer to the last question.
+            assert at >= last - delivered
+    unclear = "write-lost" if wrong_by == 30 else "write-uncertain"
+    assert outcomes == {"link-lost", unclear, "done"}
 
 
 async def test_settings_after_a_broken_one_are_applied_too() -> None:
