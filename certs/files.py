@@ -47,7 +47,7 @@ def write(path: Path, data: bytes, *, mode: int = PRIVATE_FILE) -> None:
         try:
             write_new(temporary, data, mode=mode)
             temporary.replace(path)
-        except BaseException:
+        except BaseException:  # Ctrl-C and cancellation, too: clean up, then let it go on
             temporary.unlink(missing_ok=True)
             raise
         sync_folder(path.parent)

@@ -138,7 +138,7 @@ def write_record(folder: Path, record: CertificateRecord | RequestRecord) -> Non
                 files.write_new(temporary / name, data)
             files.sync_folder(temporary)
             temporary.rename(target)
-        except BaseException:
+        except BaseException:  # Ctrl-C and cancellation, too: clean up, then let it go on
             shutil.rmtree(temporary, ignore_errors=True)
             raise
         files.sync_folder(folder)

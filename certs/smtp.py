@@ -137,7 +137,7 @@ def _connect(settings: SmtpSettings) -> smtplib.SMTP:
     server = smtplib.SMTP(settings.host, settings.port, timeout=TIMEOUT)
     try:
         server.starttls(context=context)
-    except BaseException:
+    except BaseException:  # Ctrl-C and cancellation, too: clean up, then let it go on
         server.close()
         raise
     return server

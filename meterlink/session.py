@@ -115,7 +115,7 @@ class Session:
             await self._expect(self._association.open(), Associated)
             if self._agree_keys:
                 await self._expect(self._association.agree_keys(), KeysAgreed)
-        except BaseException:
+        except BaseException:  # Ctrl-C and cancellation, too: clean up, then let it go on
             await self.close()
             raise
 

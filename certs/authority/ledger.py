@@ -77,7 +77,7 @@ class Ledger:
         ledger = cls(_engine(url), domain_id)
         try:
             ledger._prepare()
-        except BaseException:
+        except BaseException:  # Ctrl-C and cancellation, too: clean up, then let it go on
             ledger.close()
             raise
         return ledger

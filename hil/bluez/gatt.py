@@ -142,7 +142,7 @@ class Gatt:
         try:
             if path not in self._subscribed:
                 await self._subscribe(path)
-        except BaseException:
+        except BaseException:  # Ctrl-C and cancellation, too: clean up, then let it go on
             callers.discard(message.sender or "")
             raise
 
@@ -166,7 +166,7 @@ class Gatt:
         self._subscribed[path] = deliver
         try:
             await subscribe(attribute.peer.gatt_client, attribute.proxy, deliver)
-        except BaseException:
+        except BaseException:  # Ctrl-C and cancellation, too: clean up, then let it go on
             self._subscribed.pop(path, None)
             raise
         self._tree.change(path, CHARACTERISTIC, Notifying=Variant("b", True))

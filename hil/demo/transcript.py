@@ -66,7 +66,7 @@ class Transcript:
             yield
         except StepFailed:
             raise
-        except Exception as error:
+        except Exception as error:  # whatever stops a step is told as the failure of that step
             raise StepFailed(self._number, title, error) from error
 
     def say(self, text: str) -> None:
