@@ -98,7 +98,7 @@ def t550(line: Line) -> WireHandler:
 
 
 def t230(line: Line) -> WireHandler:
-    return T230Face(heat_meter(), line_baud=line.speed, speed=FAST)
+    return T230Face(heat_meter(), line_baud=line.speed, speed=FAST, head_echo=True)
 
 
 def t330(line: Line) -> WireHandler:

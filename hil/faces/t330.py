@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
-from hil.faces.pace import Pace, WakeUp
+from hil.faces.head import HeadFace
 from hil.faces.telegrams import readout
-from hil.meter.device import HeatMeter
 from meterlink.framing.mbus.frame import LongFrame, ShortFrame
 
 START_BAUD: Final = 2400
 DATA_BAUD: Final = 9600
-_BITS: Final = 11
-_WAKE_UP: Final = 200
 _REACTION: Final = 0.1
 _SWITCH: Final = 1.6
 """Seconds from the last request to the first telegram."""
@@ -30,51 +26,27 @@ _STEPS: Final = (
 _THIRD_ANSWER: Final = LongFrame(0x08, 0x00, 0x78, b"\x0f\x00").to_bytes()
 
 
-class T330Face:
-    """One meter at the head's end of the line; the parameters are those of the T230's face.
+class T330Face(HeadFace):
+    """Wants its steps in their order, each after a wake-up; the full readout comes only after the third."""
 
-    The steps must come in their order, each after a wake-up; the full readout comes only after the third.
-    """
-
-    def __init__(
-        self,
-        meter: HeatMeter,
-        *,
-        line_baud: Callable[[], int] | None = None,
-        speed: float = 1.0,
-        head_echo: bool = False,
-    ) -> None:
-        self._meter = meter
-        self._line_baud = line_baud
-        self._pace = Pace(_BITS, speed)
-        self._wake_up = WakeUp(_WAKE_UP)
-        self._head_echo = head_echo
-        self._step = 0
-
-    @property
-    def next_deadline(self) -> float | None:
-        """When the next piece of the answer goes out."""
-        return self._pace.next_deadline
+    bits = 11
+    wake_up = 200
+    _step = 0
 
     def receive(self, data: bytes, now: float) -> bytes:
         """Take octets."""
-        echo = data if self._head_echo else b""
-        if self._line_baud is not None and self._line_baud() != START_BAUD:
-            return echo
+        if not self._hears(START_BAUD):
+            return self._echo(data)
         arrived = self._pace.arrived(len(data), START_BAUD, now)
-        request = self._wake_up.receive(data, now, arrived)
+        request = self._awake.receive(data, now, arrived)
         if request in _STEPS:
-            self._wake_up.sleep()
+            self._awake.sleep()
             self._take(_STEPS.index(request), now, arrived)
-        return echo
-
-    def handle_timer(self, now: float) -> bytes:
-        """Return what is due."""
-        return self._pace.due(now, None if self._line_baud is None else self._line_baud())
+        return self._echo(data)
 
     def closed(self, now: float) -> None:
         """The line is gone: begin anew with the next one."""
-        self._pace.clear()
+        super().closed(now)
         self._step = 0
 
     def _take(self, step: int, now: float, arrived: float) -> None:

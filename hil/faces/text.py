@@ -3,91 +3,59 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
-from typing import Final
+from typing import ClassVar, Final
 
-from hil.faces.pace import Pace, WakeUp
+from hil.faces.head import HeadFace
 from hil.meter.device import HeatMeter
 from hil.meter.physics import Fault, Maximum
 from meterlink.framing.iec62056_21 import ETX, STX, checked
 
 START_BAUD: Final = 300
 DATA_BAUD: Final = 2400
-_BITS: Final = 10
-_WAKE_UP: Final = 30
 _REACTION: Final = 0.25
 _CHANGE: Final = 0.4
 """Seconds between identification and data: the meter changes its speed."""
-_IDENTIFICATION: Final = b"/LUGCUH50\r\n"
 _LONGEST_REQUEST: Final = 64
 
 
-class TextFace:
-    """One meter at the head's end of the line.
+class TextFace(HeadFace):
+    """Answers the requests ``?`` (totals) and ``#`` (live values), each at two speeds."""
 
-    ``line_baud`` tells the speed that the asking side has set (None: not known, taken as right); at a wrong speed the
-    meter hears and says noise. ``speed`` runs the line faster than life. ``head_echo`` gives back what is sent, as many
-    heads do; ``blank_first_line`` leaves the identification out, as some T550 do.
-    """
+    bits = 10
+    wake_up = 30
+    first_line: ClassVar[bytes] = b"/LUGCUH50\r\n"
 
-    def __init__(
-        self,
-        meter: HeatMeter,
-        *,
-        line_baud: Callable[[], int] | None = None,
-        speed: float = 1.0,
-        head_echo: bool = False,
-        blank_first_line: bool = False,
-    ) -> None:
-        self._meter = meter
-        self._line_baud = line_baud
-        self._pace = Pace(_BITS, speed)
-        self._wake_up = WakeUp(_WAKE_UP)
-        self._head_echo = head_echo
-        self._blank_first_line = blank_first_line
-        self.readouts = 0
-        """How many readouts were asked for."""
-
-    @property
-    def next_deadline(self) -> float | None:
-        """When the next piece of the answer goes out."""
-        return self._pace.next_deadline
+    readouts = 0
+    """How many readouts were asked for."""
 
     def receive(self, data: bytes, now: float) -> bytes:
         """Take octets; the answer comes later, at its own pace."""
-        echo = data if self._head_echo else b""
-        if self._baud() != START_BAUD:
-            self._wake_up.sleep()
-            return echo
+        if not self._hears(START_BAUD):
+            self._awake.sleep()
+            return self._echo(data)
         plain = bytes(octet & 0x7F for octet in data)
         arrived = self._pace.arrived(len(data), START_BAUD, now)
-        request = self._wake_up.receive(plain, now, arrived)
+        request = self._awake.receive(plain, now, arrived)
         if request is None or len(request) > _LONGEST_REQUEST or not request.endswith(b"!\r\n"):
-            return echo
-        self._wake_up.sleep()
+            return self._echo(data)
+        self._awake.sleep()
         if request in (b"/?!\r\n", b"/#!\r\n"):
             self.readouts += 1
             self._answer(live=request[1:2] == b"#", now=now, arrived=arrived)
-        return echo
-
-    def handle_timer(self, now: float) -> bytes:
-        """Return what is due."""
-        return self._pace.due(now, None if self._line_baud is None else self._line_baud())
-
-    def closed(self, now: float) -> None:
-        """The line is gone: say nothing more."""
-        self._pace.clear()
+        return self._echo(data)
 
     def _answer(self, live: bool, now: float, arrived: float) -> None:
         self._pace.clear()
         lines = live_lines(self._meter, now) if live else total_lines(self._meter, now)
         block = "".join(f"{line}\r\n" for line in lines).encode("ascii") + b"!\r\n" + bytes((ETX,))
-        first = b"\r\n\r\n" if self._blank_first_line else _IDENTIFICATION
-        self._pace.say(first, START_BAUD, arrived, _REACTION)
+        self._pace.say(self.first_line, START_BAUD, arrived, _REACTION)
         self._pace.after(_CHANGE, bytes((STX,)) + checked(block), DATA_BAUD)
 
-    def _baud(self) -> int:
-        return START_BAUD if self._line_baud is None else self._line_baud()
+
+class NamelessTextFace(TextFace):
+    """Leaves its identification out, as some T550 do."""
+
+    first_line = b"\r\n\r\n"
 
 
 def live_lines(meter: HeatMeter, now: float) -> list[str]:

@@ -15,7 +15,7 @@ import pytest
 
 from hil.faces.t230 import T230Face
 from hil.faces.t330 import T330Face
-from hil.faces.text import TextFace
+from hil.faces.text import NamelessTextFace, TextFace
 from hil.meter.device import HeatMeter
 from hil.meter.physics import Fault
 from hil.pty import PtyLine
@@ -85,7 +85,7 @@ async def test_text_with_a_head_that_echoes_and_a_meter_without_a_name() -> None
     family = live_only()
 
     def face(meter: Meter) -> WireHandler:
-        return TextFace(meter.meter, line_baud=meter.line_baud, speed=FAST, head_echo=True, blank_first_line=True)
+        return NamelessTextFace(meter.meter, line_baud=meter.line_baud, speed=FAST, head_echo=True)
 
     async with on_a_line(face, family) as (_, transport):
         capture, _ = await read_capture(transport, family)
@@ -122,7 +122,10 @@ def live_only() -> Profile:
 
 async def test_t230_answers_one_request_with_all_telegrams_through_an_echo() -> None:
     family = profile("t230")
-    async with on_a_line(lambda m: T230Face(m.meter, line_baud=m.line_baud, speed=FAST), family) as (_, transport):
+    async with on_a_line(lambda m: T230Face(m.meter, line_baud=m.line_baud, speed=FAST, head_echo=True), family) as (
+        _,
+        transport,
+    ):
         capture, notes = await read_capture(transport, family)
     assert notes == ()
     report = decode_capture(capture)
@@ -149,7 +152,7 @@ async def test_silence_is_a_timeout_with_a_hint() -> None:
         'data = "9600 8E1"\nwake_up = 4\nrequests = ["10 7B FE 79 16"]\nsilence = 0.1\n'
     )
     family = read_profile(text, "x.toml")
-    async with on_a_line(lambda m: T230Face(m.meter, speed=FAST), family) as (_, transport):
+    async with on_a_line(lambda m: T230Face(m.meter, speed=FAST, head_echo=True), family) as (_, transport):
         with pytest.raises(LinkTimeout) as raised:
             await read_meter(transport, family)
     assert raised.value.code == "no-answer"
@@ -268,7 +271,7 @@ async def test_endless_chatter_ends_at_the_deadline() -> None:
 async def test_a_line_that_is_lost_in_the_middle_is_told() -> None:
     family = profile("t230")
     meter = Meter()
-    line = PtyLine(lambda: T230Face(meter.meter, speed=1.0))
+    line = PtyLine(lambda: T230Face(meter.meter, speed=1.0, head_echo=True))
     await line.start()
     transport = SerialPortTransport(line.port, LineSettings(2400, 8, "E", 1))
     await transport.open()
