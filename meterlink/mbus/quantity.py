@@ -17,6 +17,8 @@ class Kind(enum.Enum):
     IDENTIFICATION = "identification"
     MANUFACTURER = "manufacturer"
     MEDIUM = "medium"
+    DAYLIGHT_SAVING = "daylight saving"
+    LISTENING_WINDOW = "listening window"
     OCTETS = "octets"
 
 

@@ -15,9 +15,12 @@ from meterlink.values import Value
 Reader = Callable[[bytes], Value]
 
 _REAL, _LVAR, _BCD = 0x5, 0xD, frozenset({0x9, 0xA, 0xB, 0xC, 0xE})
+_TYPE_K_FIELD: Final = 0x4
 _EMPTY: Final = frozenset({0x0, 0x8, 0xF})
 
 LVAR_TEXT_END: Final = 0xBF
+_LVAR_BINARY: Final = range(0xE1, 0xF0)
+_KEPT_KINDS: Final = frozenset({Kind.OCTETS, Kind.DAYLIGHT_SAVING, Kind.LISTENING_WINDOW})
 
 
 def lvar_length(first: int) -> int:
@@ -29,6 +32,19 @@ def lvar_length(first: int) -> int:
     if 0xF0 <= first <= 0xF4:
         return 4 * (first - 0xEC)
     return {0xF5: 48, 0xF6: 64}.get(first, -1)
+
+
+def unread_type(field: int, kind: Kind, data: bytes) -> str:
+    """Return the letter of the data type of ``data`` where it is one that is kept as octets; else nothing.
+
+    Types K (daylight saving), L (listening window) and M (date and time, or a duration, with resolution and time zone)
+    of annex A have no description of their bits that can be had and checked: a guess would show a wrong date.
+    """
+    if kind is Kind.TIME_POINT and field == _LVAR and data[:1] and data[0] in _LVAR_BINARY:
+        return "M"
+    if kind is Kind.DAYLIGHT_SAVING and field == _TYPE_K_FIELD:
+        return "K"
+    return "L" if kind is Kind.LISTENING_WINDOW and field == _LVAR else ""
 
 
 def reader_for(field: int, kind: Kind, exponent: int, offset: int | None) -> Reader:
@@ -52,7 +68,7 @@ def _reader(field: int, kind: Kind, exponent: int) -> Reader:
         return _variable(kind, exponent)
     if kind is Kind.TIME_POINT:
         return _TIME_POINTS.get(field, _octets)
-    if kind is Kind.OCTETS:
+    if kind in _KEPT_KINDS:
         return _octets
     if field == _REAL:
         return _scaled_real(exponent)
@@ -122,7 +138,7 @@ def _variable(kind: Kind, exponent: int) -> Reader:
 
     def read(data: bytes) -> Value:
         first, rest = data[0], data[1:]
-        if kind is Kind.OCTETS or kind is Kind.TIME_POINT:
+        if kind is Kind.TIME_POINT or kind in _KEPT_KINDS:
             return bytes(rest)
         if first <= LVAR_TEXT_END:
             return types.text(rest)

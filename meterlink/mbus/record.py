@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from meterlink.mbus.header import HEADER, VARIABLE_LENGTH, RecordHeader, read_header
-from meterlink.mbus.reading import lvar_length
+from meterlink.mbus.reading import lvar_length, unread_type
 from meterlink.mbus.types import bcd_digits
 from meterlink.mbus.vif import PLAIN_TEXT
 from meterlink.values import Value
@@ -34,10 +34,12 @@ class Record(NamedTuple):
 
     @property
     def note(self) -> str:
-        """What is wrong with the value; empty for a sound one."""
+        """What is wrong with the value, or why it is kept as octets; empty for a sound one."""
         header = self.header
         if header.error:
             return f"the meter says: {header.error}"
+        if letter := unread_type(header.field, header.kind, self.data):
+            return f"data type {letter}, kept as octets: {self.data.hex(' ').upper()}"
         if self.value is not None or not self.data:
             return ""
         if header.field in (0x9, 0xA, 0xB, 0xC, 0xE):

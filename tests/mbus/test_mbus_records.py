@@ -185,6 +185,37 @@ def test_fields_of_variable_length(octets: str, value: object) -> None:
     assert one(octets).value == value
 
 
+@pytest.mark.parametrize(
+    ("octets", "letter", "value"),
+    [
+        # Type M stands where a time point has a field of variable length, whatever makes it one.
+        ("0D 6D E6 01 02 03 04 05 06", "M", "010203040506"),
+        ("1D AD 6F E4 01 02 03 04", "M", "01020304"),
+        ("0D FD 30 E2 01 02", "M", "0102"),
+        ("04 FD 72 01 02 03 04", "K", "01020304"),
+        ("0D FD 73 EB 01 02 03 04 05 06 07 08 09 0A 0B", "L", "0102030405060708090a0b"),
+    ],
+)
+def test_data_types_that_are_not_read_are_named_and_kept(octets: str, letter: str, value: str) -> None:
+    record = one(octets)
+    assert record.value == bytes.fromhex(value)
+    assert record.note == f"data type {letter}, kept as octets: {record.data.hex(' ').upper()}"
+
+
+@given(st.sampled_from(["0D 6D", "1D AD 6F", "0D FD 30", "0D FD 70"]), st.binary(min_size=1, max_size=15))
+def test_of_a_time_point_of_variable_length_no_date_is_guessed(header: str, octets: bytes) -> None:
+    record = one((bytes.fromhex(header) + bytes((0xE0 | len(octets),)) + octets).hex())
+    assert record.value == octets
+    assert "data type M" in record.note
+
+
+def test_what_has_another_length_is_not_taken_for_such_a_type() -> None:
+    assert one("01 FD 73 05").note == ""
+    assert one("02 FD 72 01 02").note == ""
+    assert one("0D 6D 03 61 62 63").note == ""
+    assert one("0D FD 0B E2 01 02").note == ""
+
+
 def test_a_reserved_length_ends_the_reading() -> None:
     assert "reserved length" in read_records(bytes.fromhex("0D 06 FF 00")).problem
 
