@@ -83,20 +83,30 @@ def _decode_mbus(data: bytes, family: Profile | None, key: bytes | None) -> Mete
         if items and all(isinstance(item, ShortFrame) for item in items):
             raise DataError("this capture has requests of a master and no answer", code="not-recognised")
         return None
-    telegrams, problems = _decode_frames(frames, key)
+    decoded, problems = _decode_frames(frames, key)
     notes = [str(problem) for problem in problems]
     for item in damaged:
         what = "is cut off" if item.reason == "incomplete" else f"has a wrong {item.reason}"
         notes.append(f"a telegram {what} and was left out: {item.data[:12].hex(' ')} ...")
-    if not telegrams:
+    if not decoded:
         raise problems[0]
-    return mbus.report(telegrams, family, notes)
+    return mbus.report(_readout(decoded, family), family, notes)
 
 
-def _decode_frames(frames: list[LongFrame], key: bytes | None) -> tuple[list[Telegram], list[DataError]]:
+def _readout(decoded: list[tuple[LongFrame, Telegram]], family: Profile | None) -> list[Telegram]:
+    """Leave out what a meter says on the way to its readout: whoever recorded the whole session has that, too."""
+    found = [mbus.choose_profile(telegram) for _, telegram in decoded] if family is None else [family]
+    answers = tuple(answer for each in found if each.line is not None for answer in each.line.step_answers)
+    told = [(bytes((frame.ci,)) + frame.data, telegram) for frame, telegram in decoded]
+    return [telegram for octets, telegram in told if not octets.startswith(answers)] or [told[0][1]]
+
+
+def _decode_frames(
+    frames: list[LongFrame], key: bytes | None
+) -> tuple[list[tuple[LongFrame, Telegram]], list[DataError]]:
     # Formats are learnt only where something can use them: it costs a check sum for each telegram.
     formats = FormatStore() if any(frame.ci in CI_COMPACT for frame in frames) else None
-    telegrams: list[Telegram] = []
+    decoded: list[tuple[LongFrame, Telegram]] = []
     problems: list[DataError] = []
     for frame in frames:
         try:
@@ -107,5 +117,5 @@ def _decode_frames(frames: list[LongFrame], key: bytes | None) -> tuple[list[Tel
         if telegram.error:
             problems.append(DataError(f"the meter answers: {telegram.error}", code="application-error"))
         else:
-            telegrams.append(telegram)
-    return telegrams, problems
+            decoded.append((frame, telegram))
+    return decoded, problems

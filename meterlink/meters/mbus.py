@@ -53,8 +53,9 @@ def choose_profile(telegram: Telegram) -> Profile:
 
 
 def report(telegrams: Sequence[Telegram], family: Profile | None = None, notes: Iterable[str] = ()) -> MeterReport:
-    """Turn the telegrams of a readout into a report. ``notes`` are put before those of the telegrams."""
-    meter: dict[str, str] = {}
+    """Turn the telegrams of a readout, at least one, into a report. ``notes`` are put before those of the telegrams."""
+    first = next((telegram for telegram in telegrams if telegram.identity is not None), telegrams[0])
+    meter = _meter(first, family or choose_profile(first))
     readings: dict[Reading, None] = {}
     said = list(notes)
     numbers = list(dict.fromkeys(filter(None, map(_number, telegrams))))
@@ -63,7 +64,6 @@ def report(telegrams: Sequence[Telegram], family: Profile | None = None, notes: 
         times.setdefault(_number(telegram), _Times()).learn(telegram.records)
     for telegram in telegrams:
         chosen = family or choose_profile(telegram)
-        meter = meter or _meter(telegram, chosen)
         found = _readings(telegram, chosen, times[_number(telegram)])
         if len(numbers) > 1 and telegram.identity is not None:
             number = telegram.identity.number

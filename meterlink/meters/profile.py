@@ -106,7 +106,8 @@ class LinePlan:
 
     ``dialogue`` names the reader (see :mod:`meterlink.meters.readers`), ``start`` the line it begins on, ``data`` the
     line it answers on, ``wake_up`` the number of bytes before each request and ``wake_byte`` their value (0 or 0x55),
-    ``requests`` the requests, ``settle`` seconds between the last request and the change of the line, ``silence``
+    ``requests`` the requests, ``step_answers`` the beginnings (CI field and data) of telegrams that answer a request
+    and are no part of the readout, ``settle`` seconds between the last request and the change of the line, ``silence``
     seconds after which the meter has said all, ``deadline`` seconds for a whole readout, ``rest`` seconds between two
     readouts.
     """
@@ -117,6 +118,7 @@ class LinePlan:
     wake_up: int = 0
     wake_byte: int = 0
     requests: tuple[bytes, ...] = ()
+    step_answers: tuple[bytes, ...] = ()
     settle: float = 0.0
     silence: float = 2.0
     deadline: float = 30.0
@@ -247,6 +249,7 @@ def _line(raw: Mapping[str, Any]) -> LinePlan:
         start=parse_line_settings,
         data=parse_line_settings,
         requests=lambda items: tuple(_request(item) for item in items),
+        step_answers=lambda items: tuple(bytes.fromhex(item) for item in items),
     )
 
 

@@ -119,6 +119,33 @@ def test_an_invalid_value_is_marked_and_raw() -> None:
     assert "EEEEEEEE" in energy.note
 
 
+def test_a_data_type_that_is_not_read_is_named_with_its_octets() -> None:
+    octets = bytes.fromhex("0C 06 01 00 00 00 0D 6D E6 01 02 03 04 05 06")
+    energy, clock = decode_capture(LongFrame(8, 0, 0x78, octets).to_bytes()).readings
+    assert (energy.name, energy.value, energy.time) == ("energy", Decimal(1), None)
+    assert (clock.name, clock.value, clock.raw) == ("clock", None, "e6 01 02 03 04 05 06")
+    assert clock.note == "data type M, kept as octets: E6 01 02 03 04 05 06"
+
+
+STEPS = b"T330 7.21 Nb+\r\n\xe5" + LongFrame(8, 0, 0x78, b"\x0f\x00").to_bytes()
+"""What a T330 says on the way to its readout: a version, an acknowledgement, a status."""
+
+
+@pytest.mark.parametrize("hint", [None, "t330"])
+def test_a_whole_session_gives_what_its_readout_gives(hint: str | None, t330: MeterReport) -> None:
+    data = (HEAT / "t330" / "readout.bin").read_bytes()
+    assert decode_capture(STEPS + data, hint=hint) == t330
+
+
+def test_the_same_octets_of_another_meter_are_its_own() -> None:
+    data = (HEAT / "t230" / "readout-with-echo.hex").read_bytes()
+    report = decode_capture(STEPS + bytes.fromhex(data.decode()))
+    assert b"\x00" in [reading.value for reading in report.readings if reading.name == "manufacturer_data"]
+    assert report.meter["family"] == "t230"
+    (alone,) = decode_capture(STEPS, hint="t330").readings
+    assert alone.value == b"\x00"
+
+
 def test_a_compact_profile_becomes_a_series() -> None:
     octets = "0C1313100000 026C1F15 0D93130A7AFE5802320314024401"
     report = decode_capture(LongFrame(8, 0, 0x78, bytes.fromhex(octets)).to_bytes())
