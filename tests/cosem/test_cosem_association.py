@@ -112,7 +112,13 @@ def test_a_session_with_certificates(suite: Suite) -> None:
     associated, agreed = pair.open(agree=True)
     assert isinstance(associated, Associated)
     assert associated.peer_certificate == SERVER_CERTIFICATE
-    assert agreed == KeysAgreed(suite)
+    assert isinstance(agreed, KeysAgreed)
+    assert agreed.suite is suite
+    (at_server,) = (event for event in pair.server_events if isinstance(event, KeysAgreed))
+    for name in ("unicast", "authentication"):
+        key = getattr(agreed.session.keys, name)
+        assert key == getattr(at_server.session.keys, name)
+        assert key.hex() not in repr(agreed) + repr(at_server)
     assert Associated(Mechanism.ECDSA, CLIENT_TITLE, CLIENT_CERTIFICATE, SUPPORTED) in pair.server_events
     pair.run(pair.client.set((VALUE, cosem.octet_string(b"secret value"))))
     assert one(pair.run(pair.client.get(VALUE))).value() == cosem.octet_string(b"secret value")
@@ -140,9 +146,13 @@ def test_agreed_keys_are_new_in_every_association() -> None:
 
 
 def test_keys_can_be_agreed_on_again_within_a_protected_association() -> None:
-    pair = Pair(*shared_configs(Mechanism.ECDSA, Ciphering.GLOBAL))
+    client, server = shared_configs(Mechanism.ECDSA, Ciphering.GLOBAL)
+    pair = Pair(client, server)
     pair.open()
-    assert pair.run(pair.client.agree_keys()) == [KeysAgreed(Suite.SUITE_1)]
+    (agreed,) = pair.run(pair.client.agree_keys())
+    assert isinstance(agreed, KeysAgreed)
+    assert client.keys is not None
+    assert agreed.session.keys.unicast != client.keys.unicast
     assert pair.to_server[-1][0] == 0xCB
     pair.run(pair.client.set((VALUE, cosem.u8(1))))
     # Counters start again with the new keys.

@@ -131,17 +131,18 @@ class Channel:
         self._session.control = self._sent()
         self._general = self._make_general(self._session)
 
-    def install(self, keys: KeySet, peer_title: bytes) -> None:
-        """Put agreed keys in force: everything authenticated and encrypted, counters from 0. ``keys`` are new, all of
-        them: a counter must never begin again under a key that was used."""
+    def install(self, keys: KeySet, peer_title: bytes) -> SecureSession:
+        """Put agreed keys in force and return what protects with them: everything authenticated and encrypted, counters
+        from 0. ``keys`` are new, all of them: a counter must never begin again under a key that was used."""
         self.agreed = True
-        self._session = self._make(keys, peer_title, SendCounter(), receive_counters())
+        session = self._session = self._make(keys, peer_title, SendCounter(), receive_counters())
         full = SecurityControl(self._config.suite, authenticated=True, encrypted=True)
-        self._session.control, self._session.least = full, full
+        session.control, session.least = full, full
         wanted = self._config.ciphering
         general = wanted in (Ciphering.GENERAL_GLOBAL, Ciphering.GENERAL_DEDICATED)
-        self._session.ciphering = Ciphering.GENERAL_GLOBAL if general else Ciphering.GLOBAL
-        self._general = self._make_general(self._session)
+        session.ciphering = Ciphering.GENERAL_GLOBAL if general else Ciphering.GLOBAL
+        self._general = self._make_general(session)
+        return session
 
     def seal(self, apdu: bytes) -> bytes:
         """Return ``apdu`` as it goes out. Raises SecurityError when the counter is used up."""

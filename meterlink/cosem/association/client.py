@@ -347,8 +347,7 @@ class ClientAssociation:
             party_u=config.system_title,
             party_v=self._server_title,
         )
-        self._channel.install(key_set_from(keys), self._server_title)
-        return KeysAgreed(config.suite)
+        return KeysAgreed(config.suite, self._channel.install(key_set_from(keys), self._server_title))
 
     def _exception(self, message: xdlms.Apdu) -> list[ClientEvent]:
         """Take a refusal that came without protection. After key agreement nothing plain is believed; with shared keys

@@ -10,6 +10,7 @@ from meterlink.cosem.data import Data
 from meterlink.cosem.names import Attribute, Method
 from meterlink.errors import MeterRefused
 from meterlink.security.hls import Mechanism
+from meterlink.security.session import SecureSession
 from meterlink.security.suites import Suite
 
 
@@ -32,9 +33,13 @@ class Associated:
 
 @dataclass(frozen=True, slots=True)
 class KeysAgreed:
-    """New keys are in force on both sides. From here on every APDU is authenticated and encrypted."""
+    """New keys are in force on both sides. From here on every APDU is authenticated and encrypted.
+
+    ``session`` holds the keys and the counters under them, for whoever keeps keys longer than the association.
+    """
 
     suite: Suite
+    session: SecureSession = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

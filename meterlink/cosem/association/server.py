@@ -351,8 +351,7 @@ class ServerAssociation:
         answer = ActionResponse(ActionResult.SUCCESS, offers_to_data(agreement.offers))
         # The answer still goes out as the request came in; the new keys serve from the next message on.
         response = self._respond(lambda: action.ActionResponseNormal(message.invoke, answer))
-        self._channel.install(key_set_from(keys), self._peer_title)
-        return [Send(response), KeysAgreed(config.suite)]
+        return [Send(response), KeysAgreed(config.suite, self._channel.install(key_set_from(keys), self._peer_title))]
 
     def _respond(self, make: Callable[[], xdlms.Response]) -> bytes:
         if self.state is not State.BUSY:
