@@ -33,8 +33,10 @@ __all__ = [
     "Request",
     "build_renewal",
     "build_request",
+    "check_possession",
     "file_name",
     "fingerprint",
+    "load_request",
     "read_request",
     "same_fingerprint",
 ]
@@ -144,9 +146,8 @@ def read_request(data: bytes) -> Request:
     Raises :class:`RequestError` ``csr-format``, ``csr-key-type``, ``csr-signature``, ``csr-extension``,
     ``csr-no-token``, ``csr-organization``, ``csr-system-title``, ``csr-tag`` or ``organization-name``.
     """
-    csr = _load(data)
-    public_key, suite = _key(csr)
-    _check_signature(csr, suite)
+    csr = load_request(data, "Send the .csr file that the program made.")
+    public_key, suite = check_possession(csr, _AGAIN)
     _check_nothing_else(csr)
     organization, system_title, tag = _subject(csr)
     token_text, renewal = _grounds(csr, public_key)
@@ -190,8 +191,9 @@ def _build(
     return builder.add_attribute(attribute, text.encode()).sign(key, suite.hash)
 
 
-def _load(data: bytes) -> x509.CertificateSigningRequest:
-    hint = "Send the .csr file that the program made."
+def load_request(data: bytes, hint: str) -> x509.CertificateSigningRequest:
+    """Return a request from PEM (anywhere in a text) or DER. Raises :class:`RequestError` ``csr-format`` with
+    ``hint``."""
     if len(data) > MAX_REQUEST:
         raise RequestError("csr-format", f"a request has at most {MAX_REQUEST} bytes", hint)
     try:
@@ -200,27 +202,39 @@ def _load(data: bytes) -> x509.CertificateSigningRequest:
         raise RequestError("csr-format", "this is not a certificate signing request", hint) from error
 
 
-def _key(csr: x509.CertificateSigningRequest) -> tuple[ec.EllipticCurvePublicKey, profile.SuiteCurve]:
+def check_possession(
+    csr: x509.CertificateSigningRequest, hint: str
+) -> tuple[ec.EllipticCurvePublicKey, profile.SuiteCurve]:
+    """Return the key of a request and its suite, after checking that whoever made the request holds the key.
+
+    Raises :class:`RequestError` ``csr-key-type`` or ``csr-signature`` with ``hint``.
+    """
+    key, suite = _key(csr, hint)
+    _check_signature(csr, suite, hint)
+    return key, suite
+
+
+def _key(csr: x509.CertificateSigningRequest, hint: str) -> tuple[ec.EllipticCurvePublicKey, profile.SuiteCurve]:
     try:
         key = csr.public_key()
     except UNREADABLE:
         key = None
     suite = profile.suite_of(key)
     if suite is None or not isinstance(key, ec.EllipticCurvePublicKey):
-        raise RequestError("csr-key-type", "the key is on neither P-256 nor P-384", _AGAIN)
+        raise RequestError("csr-key-type", "the key is on neither P-256 nor P-384", hint)
     return key, suite
 
 
-def _check_signature(csr: x509.CertificateSigningRequest, suite: profile.SuiteCurve) -> None:
+def _check_signature(csr: x509.CertificateSigningRequest, suite: profile.SuiteCurve, hint: str) -> None:
     try:
         digest = csr.signature_hash_algorithm
         valid = csr.is_signature_valid
     except UNREADABLE:
         digest, valid = None, False
     if not valid:
-        raise RequestError("csr-signature", "the request was altered: its signature does not hold", _AGAIN)
+        raise RequestError("csr-signature", "the request was altered: its signature does not hold", hint)
     if digest is None or digest.name != suite.hash.name:
-        raise RequestError("csr-key-type", f"the signature is not made with {suite.hash.name}", _AGAIN)
+        raise RequestError("csr-key-type", f"the signature is not made with {suite.hash.name}", hint)
 
 
 def _check_nothing_else(csr: x509.CertificateSigningRequest) -> None:

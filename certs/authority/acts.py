@@ -106,6 +106,25 @@ def check_key_is_new(connection: sa.Connection, key: ec.EllipticCurvePublicKey) 
         raise RequestError("key-reuse", message, "Create the request again: every request makes a key of its own.")
 
 
+def check_title_is_no_persons(connection: sa.Connection, system_title: bytes) -> None:
+    """Raises :class:`RequestError` ``csr-system-title`` when a person's certificate has this system title: a meter
+    with it would take that person's place."""
+    of_person = (certificates_table.c.system_title == system_title.hex()) & (certificates_table.c.level != METER)
+    if (serial := connection.scalar(sa.select(certificates_table.c.serial).where(of_person))) is not None:
+        message = f"the system title is that of a person, in certificate {serial}"
+        raise RequestError("csr-system-title", message, "Read the system title off the meter; this is not its own.")
+
+
+def certificates_of_meter(
+    connection: sa.Connection, domain: TrustDomain, system_title: bytes
+) -> tuple[IssuedCertificate, ...]:
+    """Return the certificates of one meter, the oldest first."""
+    own = (certificates_table.c.system_title == system_title.hex()) & (certificates_table.c.level == METER)
+    query = sa.select(certificates_table).where(own)
+    rows = connection.execute(query.order_by(certificates_table.c.issued, certificates_table.c.serial))
+    return tuple(certificate_of(row, domain) for row in rows)
+
+
 def check_not_renewed(connection: sa.Connection, serial: str) -> None:
     """Raises :class:`RequestError` ``renewal-used`` when a certificate has a successor already."""
     query = sa.select(certificates_table.c.serial).where(certificates_table.c.renewal_of == serial)

@@ -10,6 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from certs.levels import Level
+from certs.meter_request import MeterRequest
 from certs.profile import system_title_text
 from certs.request import Request
 from certs.token import Token
@@ -110,6 +111,15 @@ class IssuedCertificate:
             "renewal_of": self.renewal_of,
             "answered": self.answered is not None,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class MeterReview:
+    """A meter's request that may be issued. ``present`` are the meter's certificates in the ledger, the oldest
+    first."""
+
+    request: MeterRequest
+    present: tuple[IssuedCertificate, ...]
 
 
 METER = "Meter"

@@ -8,9 +8,10 @@ import sqlalchemy as sa
 
 from certs import token
 from certs.authority import acts
-from certs.authority.records import Review
+from certs.authority.records import MeterReview, Review
 from certs.domain import TrustDomain
 from certs.errors import RequestError
+from certs.meter_request import MeterRequest
 from certs.request import Renewal, Request
 
 
@@ -27,6 +28,23 @@ def review(connection: sa.Connection, domain: TrustDomain, request: Request, now
         found = _by_token(connection, domain, request, request.token_text, now)
     acts.check_key_is_new(connection, request.public_key)
     return found
+
+
+def review_meter(
+    connection: sa.Connection, domain: TrustDomain, request: MeterRequest, system_title: bytes | None
+) -> MeterReview:
+    """Return a meter's request that may be issued. ``system_title`` is the meter's, where the operator knows it.
+
+    Raises :class:`RequestError` ``csr-system-title``, ``csr-extension``, ``csr-key-type`` or ``key-reuse``.
+    """
+    if system_title is not None:
+        request.check_title(system_title)
+    request.check_asks_nothing_else()
+    if request.suite > domain.suite:
+        raise RequestError("csr-key-type", f"this domain certifies keys up to suite {domain.suite}")
+    acts.check_title_is_no_persons(connection, request.system_title)
+    acts.check_key_is_new(connection, request.public_key)
+    return MeterReview(request, acts.certificates_of_meter(connection, domain, request.system_title))
 
 
 def _by_token(

@@ -22,12 +22,13 @@ from certs.authority import home as homes
 from certs.authority.audit import AuditEntry
 from certs.authority.home import Home, Location, Passphrase, Secret
 from certs.authority.ledger import Ledger, Progress, Transaction
-from certs.authority.records import IssuedCertificate, MeterCredential, OrderedToken, Review, TokenRecord
+from certs.authority.records import IssuedCertificate, MeterCredential, MeterReview, OrderedToken, Review, TokenRecord
 from certs.authority.schema import certificates_table
 from certs.domain import TrustDomain, make_domain
 from certs.errors import AuthorityError, RequestError
 from certs.levels import METER_POLICY, Level
 from certs.mail import check_address
+from certs.meter_request import read_meter_request
 from certs.request import read_request, same_fingerprint
 from certs.token import Token
 
@@ -224,6 +225,15 @@ class Authority:
                 renewal_of=review.renewal_of,
             )
 
+    def review_meter(self, request: bytes, system_title: bytes | None = None) -> MeterReview:
+        """Check a request (PEM or DER) that a meter made; :meth:`issue_meter` with its key is what follows.
+
+        ``system_title`` is the meter's, where it is known otherwise. Raises :class:`RequestError`.
+        """
+        read = read_meter_request(request)
+        with self._ledger.read() as connection:
+            return reviewing.review_meter(connection, self._domain, read, system_title)
+
     def issue_meter(
         self,
         system_title: bytes,
@@ -236,7 +246,7 @@ class Authority:
         """Issue the certificate of a meter; without ``public_key`` the authority makes the key too.
 
         ``organization`` None takes the domain's name. Raises :class:`AuthorityError`, :class:`RequestError`
-        ``organization-name``, ``csr-key-type`` or ``key-reuse``.
+        ``organization-name``, ``csr-key-type``, ``csr-system-title`` or ``key-reuse``.
         """
         organization = names.check_organization(organization or self._domain.name)
         private_key = None
@@ -249,6 +259,7 @@ class Authority:
         key = self._issuing_key(now)
         ca = self._domain.issuing_ca
         with self._write(now) as tx:
+            acts.check_title_is_no_persons(tx.connection, system_title)
             acts.check_key_is_new(tx.connection, public_key)
             leaf = profile.build_leaf(
                 public_key, ca, key, now, system_title=system_title, policy=METER_POLICY, organization=organization

@@ -11,20 +11,23 @@ import click
 from cryptography import x509
 from rich.console import Group
 
-from certs import clock
+from certs import clock, files
 from certs.cli import operating, output
 from certs.cli.operating import opened, part
 from certs.cli.output import UsageFault, confirm, emit, json_option
-from certs.errors import CertsError
+from certs.errors import CertsError, RequestError
 from certs.levels import Level
+from certs.request import MAX_REQUEST, same_fingerprint
 
 if TYPE_CHECKING:
     from certs.authority import Authority, Review
     from certs.authority.answers import Written
     from certs.authority.inbox import Arrival
+    from certs.authority.records import MeterCredential
 
 _REASONS: Final = tuple(flag.value for flag in x509.ReasonFlags if flag is not x509.ReasonFlags.remove_from_crl)
 _FILE: Final = click.Path(path_type=Path, dir_okay=False)
+_METER_HINT: Final = "Give --system-title T, or --csr FILE."
 
 _out_option = click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), default=Path(), help="Folder to write to, else this one."
@@ -204,18 +207,40 @@ def answer_command(serial: str, out: Path) -> None:
 
 
 @authority.command("issue-meter")
-@click.option("--system-title", required=True, help="The meter's system title, 16 hexadecimal digits.")
-@click.option("--suite", type=click.IntRange(1, 2), help="Security suite of its key, else the domain's.")
+@click.option("--system-title", help="The meter's system title, 16 hexadecimal digits.")
+@click.option("--csr", "request", type=_FILE, help="Certify the key in this request, which the meter made.")
+@click.option("--fingerprint", help="The key's fingerprint as it was shown when the meter made the request.")
+@click.option("--suite", type=click.IntRange(1, 2), help="Security suite of a key that is made here.")
+@click.option("--yes", is_flag=True, help="Issue without asking.")
 @_out_option
 @json_option
-def issue_meter_command(system_title: str, suite: int | None, out: Path) -> None:
-    """Make a meter's key and certificate: one PEM file, readable by you alone."""
-    title = part("acts").check_system_title_text(system_title)
+def issue_meter_command(
+    system_title: str | None,
+    request: Path | None,
+    fingerprint: str | None,
+    suite: int | None,
+    yes: bool,
+    out: Path,
+) -> None:
+    """Issue a meter's certificate, into one PEM file.
+
+    With --csr it is for the key of a request that the meter made (meterlink cosem security csr). Without, the key is
+    made here and stands in the file, too, which is readable by you alone.
+    """
+    title = None if system_title is None else part("acts").check_system_title_text(system_title)
     with opened() as authority:
-        credential = authority.issue_meter(title, clock.now(), suite=suite)
+        if request is not None:
+            if suite is not None:
+                raise UsageFault("usage", "--suite is for a key that is made here", "Leave it out with --csr.")
+            credential = _certify(authority, files.read(request, MAX_REQUEST), title, fingerprint, yes=yes)
+        elif title is None or fingerprint is not None:
+            raise UsageFault("usage", "give the system title of the meter, or the request that it made", _METER_HINT)
+        else:
+            credential = authority.issue_meter(title, clock.now(), suite=suite)
         path = part("answers").write_meter(credential, out)
         authority.mark_answered([credential.issued.serial], clock.now())
-    emit(credential.issued.as_json(clock.now()) | {"file": str(path)}, f"Key, certificate and CA: {path}")
+    what = "Key, certificate" if credential.private_key is not None else "Certificate"
+    emit(credential.issued.as_json(clock.now()) | {"file": str(path)}, f"{what} and CA: {path}")
 
 
 @authority.command("revoke")
@@ -314,6 +339,26 @@ def _handle(
     written: Written = part("answers").write_answer(issued, authority.domain, out, synced=False)
     answered.append((issued.serial, written))
     return arrival.as_json() | operating.answer_json(issued, written)
+
+
+def _certify(
+    authority: Authority, data: bytes, title: bytes | None, fingerprint: str | None, *, yes: bool
+) -> MeterCredential:
+    """Issue the certificate that a meter's request asks for, when the operator vouches for the key."""
+    review = authority.review_meter(data, title)
+    asked = review.request
+    if fingerprint is None:
+        if not yes and not output.wants_json() and output.interactive():
+            output.console(stderr=True).print(operating.meter_review_text(review), markup=False)
+        confirm("Is this the fingerprint that was shown when the meter made the request? Issue?", yes=yes)
+    elif not same_fingerprint(fingerprint, asked.fingerprint):
+        raise RequestError(
+            "fingerprint-mismatch",
+            f"the request's fingerprint is {asked.fingerprint}, not {fingerprint}",
+            "This is another request than the meter made. Do not issue; ask for the file once more.",
+        )
+    credential: MeterCredential = authority.issue_meter(asked.system_title, clock.now(), public_key=asked.public_key)
+    return credential
 
 
 def _wanted() -> bool:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from certs.authority.answers import Written
     from certs.authority.audit import AuditEntry
     from certs.authority.inbox import Arrival
-    from certs.authority.records import TokenRecord
+    from certs.authority.records import MeterReview, TokenRecord
 
 ROOT_PASSPHRASE_VARIABLE: Final = "METERLINK_ROOT_PASSPHRASE"  # noqa: S105 - the name of the variable
 
@@ -156,6 +156,18 @@ def review_text(review: Review) -> str:
         pairs.append(("Token", f"{review.token.serial}, until {clock.show(review.token.expires)}"))
     if review.renewal_of is not None:
         pairs.append(("Renews", review.renewal_of))
+    return "\n".join(f"{name + ':':<14} {value}" for name, value in pairs)
+
+
+def meter_review_text(review: MeterReview) -> str:
+    """Return a meter's request and the certificates that the meter has, a line each."""
+    now = clock.now()
+    pairs = [
+        ("System title", system_title_text(review.request.system_title)),
+        ("Suite", str(review.request.suite)),
+        ("Fingerprint", review.request.fingerprint),
+        *(("Has", f"{item.serial}, {item.status(now)}") for item in review.present),
+    ]
     return "\n".join(f"{name + ':':<14} {value}" for name, value in pairs)
 
 
