@@ -187,6 +187,9 @@ class Rfc2217Transport(TcpTransport, SerialTransport):
         elif (future := self._answers.get(number)) is not None and not future.done():
             future.set_result(value)
 
+    def _send_at_once(self, data: bytes) -> bool:
+        return False  # the gateway may hold us, and how long its line is busy must be known
+
     async def _send(self, data: bytes) -> None:
         await self._may_send.wait()
         now = asyncio.get_running_loop().time()

@@ -43,6 +43,11 @@ class StreamTransport(Transport):
     async def _send(self, data: bytes) -> None:
         """Send all; cancelled at the deadline and at the loss of the link."""
 
+    def _send_at_once(self, data: bytes) -> bool:
+        """Send all without waiting, where that can be done; return whether it was. Most messages are small and find
+        the way free: a deadline for them would cost more than they do."""
+        return False
+
     @abc.abstractmethod
     async def _close(self) -> None:
         """Free everything, whatever state it is in; end within a bounded time; never raise."""
@@ -77,6 +82,8 @@ class StreamTransport(Transport):
             raise LocalProtocolError("two tasks write one transport at once")
         if not self._is_open:
             raise LinkLost(f"{self.url} is closed")
+        if not self._buffer.ended and self._send_at_once(data):
+            return
         self._sending = True
         try:
             await self._bounded(lambda: self._send(data), timeout, "the bytes were not taken")

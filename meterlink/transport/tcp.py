@@ -93,6 +93,12 @@ class TcpTransport(StreamTransport):
         self._stream.write(data)
         await self._protocol.room.wait()
 
+    def _send_at_once(self, data: bytes) -> bool:
+        if self._stream is None or len(data) > SEND_BUFFER or self._stream.get_write_buffer_size():
+            return False
+        self._stream.write(data)
+        return True
+
     def _on_full(self, full: bool) -> None:
         if self._stream is None or self._stream.is_closing():
             return

@@ -16,13 +16,14 @@ allowed: for the sender a fault of the program, for the receiver a breach of the
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from meterlink.enums import TableKey
 
-class State(enum.Enum):
+
+class State(TableKey):
     """Where an association stands."""
 
     IDLE = "idle"
@@ -43,7 +44,7 @@ class State(enum.Enum):
     """Broken off for a breach of the protocol or of security. Only the loss of the link leads out."""
 
 
-class Signal(enum.Enum):
+class Signal(TableKey):
     """A message, by what it does to the state."""
 
     AARQ = "AARQ"

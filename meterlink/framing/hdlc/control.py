@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass
 from typing import Final
 
 from construct import ConstructError
 
+from meterlink.enums import TableKey
 from meterlink.framing.hdlc.description import (
     INFORMATION_CONTROL,
     SUPERVISORY_CONTROL,
@@ -16,7 +16,7 @@ from meterlink.framing.hdlc.description import (
 )
 
 
-class FrameKind(enum.Enum):
+class FrameKind(TableKey):
     """The frames that IEC 62056-46 knows; REJ is not among them, but some stations send it."""
 
     I = "I"  # noqa: E741  the name of the frame

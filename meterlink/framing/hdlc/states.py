@@ -22,15 +22,15 @@ may lead to the next input (the turn arrives; there are segments to send; the tu
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from meterlink.enums import TableKey
 from meterlink.framing.link import Role
 
 
-class State(enum.Enum):
+class State(TableKey):
     """Where a station is."""
 
     DISCONNECTED = "disconnected"
@@ -46,7 +46,7 @@ class State(enum.Enum):
     """DISC is out, UA has not come."""
 
 
-class Input(enum.Enum):
+class Input(TableKey):
     """What can happen to a station."""
 
     # from above
@@ -83,7 +83,7 @@ class Input(enum.Enum):
     NOTHING_TO_SAY = "nothing-to-say"
 
 
-class Action(enum.Enum):
+class Action(TableKey):
     """What a station does on the way to its next state."""
 
     NOTHING = "nothing"
@@ -112,7 +112,7 @@ class Action(enum.Enum):
     CLOSE_PEER = "peer"
 
 
-class Timer(enum.Enum):
+class Timer(TableKey):
     """What the clock watches in a state."""
 
     NONE = "none"

@@ -43,6 +43,7 @@ _INPUT_OF: Final[Mapping[FrameKind, Input]] = MappingProxyType(
     }
 )
 _LLC_LENGTH: Final = 3
+_LLCS: Final = tuple(LLC_OF.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ class Station:
         self._timers = timers
         self._table = TABLES[role]
         self._timer_of = TIMERS[role]
+        self._time_of = _times(self._timer_of, timers)
         # The station that repeats is the one that counts how often, and that knows an old answer from a repeated one.
         self._owns_clock = Timer.RESPONSE in self._timer_of.values()
         self._llc = LLC_OF[role]
@@ -144,12 +146,7 @@ class Station:
             self._apply(Input.TIMEOUT, now)
 
     def _start_timer(self, now: float) -> None:
-        times = {
-            Timer.RESPONSE: self._timers.response,
-            Timer.POLL: self._timers.poll,
-            Timer.INACTIVITY: self._timers.inactivity,
-        }
-        time = times.get(self._timer_of[self.state])
+        time = self._time_of[self.state]
         self.deadline = None if time is None else now + time
 
     def _try_again(self, what: Input, now: float) -> None:
@@ -242,7 +239,7 @@ class Station:
         data = incoming.join(frame.information, frame.segmented)
         if data is None:
             return
-        if not data.startswith(tuple(LLC_OF.values())) or len(data) == _LLC_LENGTH:
+        if not data.startswith(_LLCS) or len(data) == _LLC_LENGTH:
             self.events.append(LinkNoise("noise", data))
             return
         pushed = frame.control.kind is FrameKind.UI
@@ -343,6 +340,17 @@ class Station:
 
     def _nothing(self) -> None:
         """The state alone changes."""
+
+
+def _times(timer_of: Mapping[State, Timer], timers: HdlcTimers) -> dict[State, float | None]:
+    """Return the seconds that the clock gives each state."""
+    seconds = {
+        Timer.NONE: None,
+        Timer.RESPONSE: timers.response,
+        Timer.POLL: timers.poll,
+        Timer.INACTIVITY: timers.inactivity,
+    }
+    return {state: seconds[timer] for state, timer in timer_of.items()}
 
 
 _WITH_FRAME: Final[Mapping[Action, Callable[[Station, HdlcFrame, float], None]]] = MappingProxyType(
