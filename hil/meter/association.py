@@ -23,7 +23,7 @@ from hil.meter.model import ObjectModel
 from hil.meter.objects.association import AssociationFacts, association_object
 from hil.meter.objects.base import Context, CosemObject, Refusal
 from hil.meter.objects.security import NAME as SECURITY_SETUP
-from hil.meter.objects.security import SecuritySetup
+from hil.meter.objects.security import SecuritySetup, SharedKeys
 from hil.trust import check_client
 from meterlink.cosem.acse import Aare, Aarq, AssociationResult, Diagnostic
 from meterlink.cosem.acse import Context as ApplicationContext
@@ -32,6 +32,7 @@ from meterlink.cosem.association import (
     Associated,
     Closed,
     GetIndication,
+    KeysAgreed,
     Refused,
     Released,
     Send,
@@ -148,6 +149,8 @@ class ClientSession:
                 reply.apdus.append(self._table.respond_action([self._act(*item) for item in items]))
             case Refused(code=code):
                 self._refused(code)
+            case KeysAgreed():
+                self._agreed(event)
             case Released():
                 self._model = None
             case Closed():
@@ -184,10 +187,19 @@ class ClientSession:
     def _security_setup(self) -> SecuritySetup:
         device, field_keys = self._device, self._device.field_keys
         suite = suite_of(self._row, device.keys.identity)
-        if field_keys is None or self._row.certificates:
-            return SecuritySetup(device.meter, device.keys, self._title, suite, None)
-        transfer = partial(field_keys.transfer, suite)
-        return SecuritySetup(device.meter, device.keys, self._title, suite, transfer)
+        shared = None
+        if field_keys is not None and not self._row.certificates:
+            shared = SharedKeys(
+                partial(field_keys.policy, suite),
+                partial(field_keys.transfer, suite),
+                partial(field_keys.strengthen, suite),
+            )
+        return SecuritySetup(device.meter, device.keys, self._title, suite, shared)
+
+    def _agreed(self, event: KeysAgreed) -> None:
+        """Keys that were agreed on take the place of shared ones; with certificates they go with the association."""
+        if self._device.field_keys is not None and not self._row.certificates:
+            self._device.field_keys.agreed(event.suite, self._row.sap, event.session)
 
     def _refused(self, code: str) -> None:
         """Log what the table refused. Before the client has proved itself it counts as a failed attempt."""

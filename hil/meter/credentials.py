@@ -11,20 +11,24 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from hil.meter.clients import ClientRow, Proof
 from hil.trust import MeterIdentity
 from meterlink.cosem.association import AssociationConfig, PeerCheck
+from meterlink.cosem.association.config import FULL_PROTECTION
 from meterlink.errors import SecurityError
 from meterlink.security.ciphered import Ciphering
+from meterlink.security.control import SecurityPolicy
 from meterlink.security.counters import ReceiveCounter, SendCounter
 from meterlink.security.hls import Mechanism
 from meterlink.security.key_agreement import key_set_from
 from meterlink.security.key_wrap import unwrap_key
 from meterlink.security.keys import KeyId, KeyRole, KeySet, Secret
+from meterlink.security.session import SecureSession
 from meterlink.security.suites import Suite
 
 
 @dataclass(frozen=True, kw_only=True)
 class FieldKeys:
     """What was shared before: the password, the secret of the challenge-response mechanisms, a key set for each suite,
-    and the public keys of clients that send no certificate, by system title.
+    the public keys of clients that send no certificate, by system title, and the security policy under the keys of a
+    suite where it is not full protection.
 
     Counters live as long as their key: one for what the meter sends under a key (from 1: there are clients that take a
     first 0 for an old one), and for each client SAP what was last received, so that nothing recorded in one association
@@ -34,11 +38,33 @@ class FieldKeys:
     password: bytes = field(repr=False)
     secret: bytes = field(repr=False)
     keys: dict[Suite, KeySet]
-    client_keys: Mapping[bytes, EllipticCurvePublicKey] = field(default_factory=dict)
+    client_keys: dict[bytes, EllipticCurvePublicKey] = field(default_factory=dict)
+    policies: dict[Suite, SecurityPolicy] = field(default_factory=dict)
     send_counters: dict[Suite, SendCounter] = field(
         default_factory=lambda: {suite: SendCounter(1) for suite in Suite}, repr=False
     )
     receive_counters: dict[tuple[Suite, int], tuple[ReceiveCounter, ...]] = field(default_factory=dict, repr=False)
+
+    def policy(self, suite: Suite) -> SecurityPolicy:
+        """Return what every message under the keys of ``suite`` must have."""
+        return self.policies.get(suite, FULL_PROTECTION)
+
+    def strengthen(self, suite: Suite, policy: SecurityPolicy) -> None:
+        """Ask for more from the next association on. Raises SecurityError ``policy`` for less, or for what these keys
+        cannot give."""
+        if self.policy(suite) & ~policy or policy & ~FULL_PROTECTION:
+            raise SecurityError("a security policy becomes stronger alone", code="policy")
+        self.policies[suite] = policy
+
+    def agreed(self, suite: Suite, sap: int, session: SecureSession) -> None:
+        """Take the keys that were agreed on in an association of the client ``sap``, with the counters that have begun
+        under them."""
+        self.keys[suite] = key_set_from(
+            {KeyId.UNICAST: session.keys.unicast, KeyId.AUTHENTICATION: session.keys.authentication}, self.keys[suite]
+        )
+        self.send_counters[suite] = session.send
+        self._forget_received(suite)
+        self.receive_counters[suite, sap] = session.receive
 
     def transfer(self, suite: Suite, wrapped: Mapping[KeyId, bytes]) -> None:
         """Take new keys, wrapped under the master key, for every association from the next one on.
@@ -56,8 +82,11 @@ class FieldKeys:
         # What we send under a new key may go on counting; what clients send begins anew, but only under another key:
         # under the same one, everything recorded would be new again.
         if not hmac.compare_digest(self.keys[suite].unicast, old.unicast):
-            for counted in [counted for counted in self.receive_counters if counted[0] is suite]:
-                del self.receive_counters[counted]
+            self._forget_received(suite)
+
+    def _forget_received(self, suite: Suite) -> None:
+        for counted in [counted for counted in self.receive_counters if counted[0] is suite]:
+            del self.receive_counters[counted]
 
 
 def suite_of(row: ClientRow, identity: MeterIdentity) -> Suite:
@@ -105,6 +134,7 @@ def _with_shared_keys(
         signer=identity.private_key if ecdsa else None,
         secret=Secret(field_keys.password if row.proof is Proof.PASSWORD else field_keys.secret),
         keys=field_keys.keys[suite] if needs_keys else None,
+        policy=field_keys.policy(suite) if row.ciphered else FULL_PROTECTION,
         send_counter=field_keys.send_counters[suite] if needs_keys else None,
         receive_counters=_receive_counters(row, suite, field_keys) if needs_keys else None,
         verify_peer=check if ecdsa else None,

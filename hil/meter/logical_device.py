@@ -25,7 +25,7 @@ class LogicalDevice:
         field_keys: FieldKeys | None,
     ) -> None:
         self.meter = meter
-        self.keys = KeyStore(identity)
+        self.keys = KeyStore(identity, None if field_keys is None else field_keys.client_keys)
         self.clients = clients
         self.field_keys = field_keys
         self.attempts = Attempts()

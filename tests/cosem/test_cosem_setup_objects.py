@@ -23,8 +23,25 @@ SETUP = Obis(0, 0, 43, 0, 0)
 @given(st.integers(1, 1 << 160))
 def test_a_serial_number_comes_back_bare_and_as_der(serial: int) -> None:
     octets = setup.serial_to_octets(serial)
-    assert setup.serial_from_octets(octets) == serial
+    assert setup.serials_of(octets)[-1] == serial
+    assert setup.serial_from_octets(octets) == serial or octets[:2] == bytes((2, len(octets) - 2))
     assert setup.serial_from_octets(b"\x02" + bytes((len(octets),)) + octets) == serial
+
+
+def test_octets_that_can_be_both_are_read_as_both() -> None:
+    assert setup.serials_of(bytes.fromhex("020105")) == (5, 0x020105)
+    for bare in ("020100", "020180", "02020005", "0202", "02"):  # no DER INTEGER of a serial number
+        assert setup.serials_of(bytes.fromhex(bare)) == (int(bare, 16),)
+
+
+def test_a_certificate_is_named_to_its_meter_as_the_meter_named_it() -> None:
+    for octets in (b"\x05", b"\x00\x05", b"\x02\x01\x05"):
+        texts = [cosem.octet_string(part) for part in (octets, b"issuer", b"subject", b"")]
+        (info,) = setup.certificates(_info(cosem.enum_(1), cosem.enum_(0), *texts))
+        assert (info.serial, info.is_of(5, b"issuer"), info.is_of(5, b"other")) == (5, True, False)
+        assert info.identification.native() == (1, (octets, b"issuer"))
+    made = CertificateInfo(CertificateEntity.CLIENT, CertificateType.TLS, 255, b"issuer", b"subject")
+    assert made.identification == setup.by_serial(255, b"issuer")
 
 
 def test_a_serial_number_is_positive() -> None:

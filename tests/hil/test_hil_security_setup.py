@@ -1,5 +1,8 @@
 """Security setup and Association LN as a client with a certificate sees them."""
 
+import datetime as dt
+from dataclasses import replace
+
 import pytest
 from cryptography import x509
 from hil_hands import CLIENT_TITLE, METER_TITLE, OBJECT_LIST, SERIAL, START, Hands, World, der
@@ -11,7 +14,9 @@ from hil.meter.credentials import FieldKeys
 from meterlink.cosem.association import AssociationConfig, Ciphering, Mechanism
 from meterlink.cosem.data import array, enum_, octet_string, structure
 from meterlink.cosem.names import Attribute, Method
-from meterlink.errors import MeterlinkError, MeterRefused
+from meterlink.cosem.objects.security_setup import by_serial
+from meterlink.errors import MeterlinkError, MeterRefused, UsageError
+from meterlink.security.control import SecurityPolicy
 from meterlink.security.counters import SendCounter
 from meterlink.security.key_wrap import wrap_key
 from meterlink.security.keys import KeySet
@@ -50,13 +55,26 @@ def test_the_setup_tells_policy_suite_titles_and_certificate(world, meter):
     assert setup(hands, 3).value == 1
     assert setup(hands, 4).value == CLIENT_TITLE
     assert setup(hands, 5).value == METER_TITLE
-    (info,) = setup(hands, 6).as_items()
-    entity, kind, serial, issuer, subject, _ = info.as_items()
-    certificate = meter.identity.certificate
-    assert (entity.value, kind.value) == (0, 0)
-    assert int.from_bytes(serial.value, "big") == certificate.serial_number
-    assert issuer.value == certificate.issuer.public_bytes()
-    assert subject.value == certificate.subject.public_bytes()
+    own = (0, meter.identity.certificate)
+    authorities = [(2, ca) for ca in (world.domain.root, *world.domain.authorities)]
+    for info, (whose, certificate) in zip(setup(hands, 6).as_items(), (own, *authorities), strict=True):
+        entity, kind, serial, issuer, subject, _ = info.as_items()
+        assert (entity.value, kind.value) == (whose, 0)
+        assert int.from_bytes(serial.value, "big") == certificate.serial_number
+        assert issuer.value == certificate.issuer.public_bytes()
+        assert subject.value == certificate.subject.public_bytes()
+
+
+def test_the_authorities_are_exported_and_stay(world, meter):
+    hands = connect(world, meter, Level.COMMISSIONING)
+    for certificate in (world.domain.root, *world.domain.authorities):
+        named = by_serial(certificate.serial_number, certificate.issuer.public_bytes())
+        assert do(hands, 7, named).value == der(certificate)
+        with pytest.raises(MeterRefused):
+            do(hands, 8, named)
+    with pytest.raises(MeterRefused) as caught:  # which of them is meant?
+        do(hands, 7, structure(enum_(0), structure(enum_(2), enum_(0), octet_string(b""))))
+    assert caught.value.code == "object-unavailable"
 
 
 @pytest.mark.parametrize("by", ["entity", "serial", "serial as DER"])
@@ -159,6 +177,110 @@ def test_shared_keys_are_transferred_and_hold_from_the_next_association_on(field
     with pytest.raises(MeterlinkError):
         with_gmac(field_meter, old, counter=1000).associate()
     assert with_gmac(field_meter, new).associate().get(SERIAL).value == "00004711"
+
+
+def with_ecdsa(meter, key, keys, counter=1, **changes):
+    config = AssociationConfig(
+        mechanism=Mechanism.ECDSA,
+        ciphering=Ciphering.GLOBAL,
+        suite=Suite.SUITE_1,
+        system_title=CLIENT_TITLE,
+        signer=key,
+        verify_peer=lambda title, certificate: meter.identity.private_key.public_key(),
+        keys=keys,
+        send_counter=SendCounter(counter),
+    )
+    return Hands(meter, replace(config, **changes), sap=21)
+
+
+def known_client(world, **more):
+    key = world.key()
+    keys = KeySet(bytes(16), bytes(range(16)), master=MASTER)
+    shared = FieldKeys(
+        password=b"x",
+        secret=b"y",
+        keys={Suite.SUITE_0: keys, Suite.SUITE_1: keys},
+        client_keys={CLIENT_TITLE: key.public_key()},
+        **more,
+    )
+    return world.meter(clients=FIELD_CLIENTS, field_keys=shared), key, keys
+
+
+def test_agreed_keys_take_the_place_of_shared_ones_and_no_counter_is_used_twice(world):
+    meter, key, old = known_client(world)
+    hands = with_ecdsa(meter, key, old).associate()
+    (agreed,) = hands.exchange(hands.client.agree_keys())
+    hands.get(SERIAL)
+    new = agreed.session.keys
+    with pytest.raises(MeterlinkError):
+        with_ecdsa(meter, key, old, counter=1000).associate()
+    with pytest.raises(MeterlinkError):
+        with_ecdsa(meter, key, new, counter=0).associate()  # used before, in the association that agreed
+    later = with_ecdsa(meter, key, new, counter=100).associate()
+    assert later.get(SERIAL).value == "00004711"
+    under_new = [answer for one in (hands, later) for answer in one.got if answer[:1] in (b"\xcc", b"\xcf")]
+    counters = [answer[3:7] for answer in under_new if answer[0] == 0xCC]
+    assert len(counters) == len(set(counters)) == 2
+
+
+def test_a_client_is_known_by_an_imported_certificate_until_it_is_removed(world):
+    meter, key, keys = known_client(world)
+    hands = with_ecdsa(meter, key, keys).associate()
+    title, other = bytes.fromhex("AABBCCDDEEFF0002"), world.key()
+    good = world.certificate(other, Level.SERVICE, title)
+    for refused in (
+        world.certificate(other, Level.CONSUMER, title),  # may do less than its SAP grants
+        world.certificate(other, Level.SERVICE, title, lifetime=-dt.timedelta(minutes=5)),
+        World().certificate(other, Level.SERVICE, title),
+    ):
+        with pytest.raises(MeterRefused):
+            do(hands, 6, octet_string(der(refused)))
+    with pytest.raises(MeterRefused):
+        do(hands, 6, octet_string(b"junk"))
+    do(hands, 6, octet_string(der(good)))
+    entity, _, serial, *_ = setup(hands, 6).as_items()[-1].as_items()
+    assert (entity.value, int.from_bytes(serial.value, "big")) == (1, good.serial_number)
+
+    def newcomer(counter):
+        return with_ecdsa(meter, other, keys, counter, system_title=title)
+
+    assert newcomer(100).associate().get(SERIAL).value == "00004711"
+    named = structure(enum_(0), structure(enum_(1), enum_(0), octet_string(title)))
+    hands = with_ecdsa(meter, key, keys, counter=200).associate()
+    assert do(hands, 7, named).value == der(good)
+    do(hands, 8, named)
+    assert len(setup(hands, 6).as_items()) == 1 + 1 + len(world.domain.authorities)
+    with pytest.raises(MeterlinkError):
+        newcomer(300).associate()
+    with pytest.raises(MeterRefused):
+        do(hands, 8, named)
+
+
+def test_a_certificate_meter_keeps_no_certificates_of_clients(world, meter):
+    hands = connect(world, meter, Level.COMMISSIONING)
+    with pytest.raises(MeterRefused):
+        do(hands, 6, octet_string(der(world.certificate(world.key(), Level.SERVICE))))
+
+
+def test_a_policy_becomes_stronger_and_holds_from_the_next_association_on(world):
+    weak = SecurityPolicy.AUTHENTICATED_RESPONSE | SecurityPolicy.ENCRYPTED_RESPONSE
+    meter, key, keys = known_client(world, policies={Suite.SUITE_1: weak})
+
+    def client(policy, counter):
+        return with_ecdsa(meter, key, keys, counter, policy=policy).associate()
+
+    hands = client(weak, 1)
+    assert hands.get(SERIAL).value == "00004711"
+    assert hands.sent[-1][0] == 0xC0  # a plain request is good enough
+    for refused in (0x20, 0x6D, 0x70, 0x100):  # weaker, unknown, signed: what these keys cannot give
+        with pytest.raises((MeterRefused, UsageError)):
+            do(hands, 1, enum_(refused))
+    assert setup(hands, 2).value == weak
+    do(hands, 1, enum_(0x6C))
+    assert setup(hands, 2).value == 0x6C
+    with pytest.raises(MeterlinkError):
+        client(weak, 100).get(SERIAL)
+    assert client(SecurityPolicy(0x6C), 200).get(SERIAL).value == "00004711"
 
 
 def test_a_recorded_association_with_shared_keys_played_again_gets_nothing(field_meter):

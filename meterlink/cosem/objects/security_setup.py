@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from meterlink.cosem import data as cosem
 from meterlink.cosem.data import Data
 from meterlink.cosem.names import Attribute, Method
+from meterlink.cosem.objects.security_policy import policy_to_value
 from meterlink.errors import ProtocolError, UsageError
 from meterlink.security.control import SecurityPolicy
 from meterlink.security.key_wrap import wrap_key
@@ -26,6 +27,8 @@ Call = tuple[Method, Data]
 
 _BY_ENTITY: Final = 0
 _BY_SERIAL: Final = 1
+_INTEGER: Final = 0x02
+"""Tag of an INTEGER in DER."""
 
 
 class CertificateEntity(enum.IntEnum):
@@ -49,7 +52,8 @@ class CertificateType(enum.IntEnum):
 @dataclass(frozen=True, slots=True)
 class CertificateInfo:
     """One entry of the attribute certificates. ``issuer`` and ``subject`` are names in DER, ``alternative`` the subject
-    alternative name, empty where there is none."""
+    alternative name, empty where there is none. ``serial_octets`` is the serial number as the meter wrote it, empty
+    where it wrote it as we do."""
 
     entity: CertificateEntity
     kind: CertificateType
@@ -57,6 +61,7 @@ class CertificateInfo:
     issuer: bytes
     subject: bytes
     alternative: bytes = b""
+    serial_octets: bytes = field(default=b"", compare=False)
 
     @classmethod
     def from_data(cls, data: Data) -> CertificateInfo:
@@ -66,9 +71,19 @@ class CertificateInfo:
             known = CertificateEntity(entity.as_int()), CertificateType(kind.as_int())
         except ValueError:
             raise ProtocolError("a certificate is of an unknown kind", code="unexpected-type") from None
-        return cls(
-            *known, serial_from_octets(serial.as_bytes()), issuer.as_bytes(), subject.as_bytes(), alternative.as_bytes()
-        )
+        octets = serial.as_bytes()
+        names = (issuer.as_bytes(), subject.as_bytes(), alternative.as_bytes())
+        return cls(*known, serial_from_octets(octets), *names, octets)
+
+    @property
+    def identification(self) -> Data:
+        """What names this certificate to its meter: serial number and issuer, octet for octet as the meter wrote them,
+        so that it does not matter how it writes serial numbers."""
+        return _by_serial_octets(self.serial_octets or serial_to_octets(self.serial), self.issuer)
+
+    def is_of(self, serial: int, issuer: bytes) -> bool:
+        """Tell whether this is the certificate with ``serial`` of ``issuer``, a name in DER."""
+        return self.issuer == issuer and serial in serials_of(self.serial_octets or serial_to_octets(self.serial))
 
 
 def certificates(data: Data) -> tuple[CertificateInfo, ...]:
@@ -78,9 +93,19 @@ def certificates(data: Data) -> tuple[CertificateInfo, ...]:
 
 def serial_from_octets(octets: bytes) -> int:
     """Return a serial number. Some meters send it bare, others as a DER INTEGER with tag and length."""
-    if len(octets) > 2 and octets[0] == 0x02 and octets[1] == len(octets) - 2:
-        octets = octets[2:]
-    return int.from_bytes(octets, "big")
+    return serials_of(octets)[0]
+
+
+def serials_of(octets: bytes) -> tuple[int, ...]:
+    """Return the serial numbers that ``octets`` can mean, the likelier first: one bare serial number in some 65,536
+    looks like a DER INTEGER, and then both readings are possible."""
+    bare = int.from_bytes(octets, "big")
+    content = octets[2:]
+    tagged = int.from_bytes(content, "big")
+    is_integer = octets[:2] == bytes((_INTEGER, len(content) & 0x7F)) and tagged > 0
+    if is_integer and content == serial_to_octets(tagged):
+        return tagged, bare
+    return (bare,)
 
 
 def serial_to_octets(serial: int) -> bytes:
@@ -98,9 +123,12 @@ def attribute(security_setup: Obis, index: int) -> Attribute:
     return Attribute(CLASS_ID, security_setup, index)
 
 
-def activate_policy(security_setup: Obis, policy: SecurityPolicy) -> Call:
-    """Make the policy stronger; a meter refuses a weaker one."""
-    return _call(security_setup, 1, cosem.enum_(policy))
+def activate_policy(security_setup: Obis, policy: SecurityPolicy, version: int = 1) -> Call:
+    """Make the policy stronger; a meter refuses a weaker one. ``version`` is that of the object.
+
+    Raises UsageError ``policy`` for a policy that version 0 cannot say.
+    """
+    return _call(security_setup, 1, cosem.enum_(policy_to_value(policy, version)))
 
 
 def transfer_keys(security_setup: Obis, keys: Mapping[KeyId, bytes], master_key: bytes) -> Call:
@@ -155,9 +183,12 @@ def by_entity(entity: CertificateEntity, kind: CertificateType, system_title: by
 
 def by_serial(serial: int, issuer: bytes) -> Data:
     """Name a certificate by its serial number and its issuer, a name in DER."""
+    return _by_serial_octets(serial_to_octets(serial), issuer)
+
+
+def _by_serial_octets(serial: bytes, issuer: bytes) -> Data:
     return cosem.structure(
-        cosem.enum_(_BY_SERIAL),
-        cosem.structure(cosem.octet_string(serial_to_octets(serial)), cosem.octet_string(issuer)),
+        cosem.enum_(_BY_SERIAL), cosem.structure(cosem.octet_string(serial), cosem.octet_string(issuer))
     )
 
 
