@@ -39,6 +39,11 @@ class Line:
         self._make = make
         self._face: WireHandler | None = None
         self._pty: PtyLine | None = None
+        self._stop = asyncio.Event()
+
+    def hang_up(self) -> None:
+        """Tear the line; called from :attr:`on_request`."""
+        self._stop.set()
 
     def speed(self) -> int:
         """What the program has set its end of the line to."""
@@ -66,25 +71,25 @@ class Line:
             self._face = self._make(self)
         return self._face
 
-    async def serve(self, ready: threading.Event, stop: asyncio.Event) -> None:
+    async def serve(self, ready: threading.Event) -> None:
         async with PtyLine(lambda: self) as self._pty:
             self.port = self._pty.port
             ready.set()
-            await stop.wait()
+            await self._stop.wait()
 
 
 @contextmanager
 def on_a_line(make: Callable[[Line], WireHandler]) -> Iterator[Line]:
     """Serve a face on a pseudo-terminal."""
     line = Line(make)
-    loop, stop, ready = asyncio.new_event_loop(), asyncio.Event(), threading.Event()
-    thread = threading.Thread(target=lambda: loop.run_until_complete(line.serve(ready, stop)))
+    loop, ready = asyncio.new_event_loop(), threading.Event()
+    thread = threading.Thread(target=lambda: loop.run_until_complete(line.serve(ready)))
     thread.start()
     try:
         assert ready.wait(10)
         yield line
     finally:
-        loop.call_soon_threadsafe(stop.set)
+        loop.call_soon_threadsafe(line.hang_up)
         thread.join(10)
         loop.close()
 
@@ -105,9 +110,11 @@ def t330(line: Line) -> WireHandler:
     return T330Face(heat_meter(), line_baud=line.speed, speed=FAST)
 
 
-def bus(*meters: tuple[int, str]) -> Callable[[Line], BusFace]:
-    """A wired bus with meters, each by primary address and serial number."""
-    return lambda _: BusFace([BusMeter(heat_meter(serial, 1), address) for address, serial in meters])
+def bus(*meters: tuple[int, str], reaction: float = 0.0) -> Callable[[Line], BusFace]:
+    """A wired bus with meters, each by primary address and serial number; ``reaction`` is that of the face."""
+    return lambda _: BusFace(
+        [BusMeter(heat_meter(serial, 1), address) for address, serial in meters], reaction=reaction
+    )
 
 
 FACES = {"t550": t550, "t230": t230, "t330": t330, "generic-mbus": bus((5, "00004711"))}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
@@ -104,19 +105,32 @@ class BusMeter:
 
 
 class BusFace:
-    """All meters on one line. When several answer at once their octets meet: a space on the line (0) wins."""
+    """All meters on one line. When several answer at once their octets meet: a space on the line (0) wins.
 
-    def __init__(self, meters: Sequence[BusMeter]) -> None:
+    ``reaction`` is how many seconds after a request an answer begins.
+    """
+
+    def __init__(self, meters: Sequence[BusMeter], *, reaction: float = 0.0) -> None:
         self.meters = list(meters)
         self._heard = bytearray()
+        self._reaction = reaction
+        self._waiting: deque[tuple[float, bytes]] = deque()
 
     @property
     def next_deadline(self) -> float | None:
-        """Answers go out at once: nothing is ever pending."""
-        return None
+        """When the next answer goes out."""
+        return self._waiting[0][0] if self._waiting else None
 
     def receive(self, data: bytes, now: float) -> bytes:
         """Take octets; answer every whole frame."""
+        out = self._answers(data, now)
+        if not self._reaction:
+            return out
+        if out:
+            self._waiting.append((now + self._reaction, out))
+        return b""
+
+    def _answers(self, data: bytes, now: float) -> bytes:
         self._heard += data
         out = b""
         while self._heard:
@@ -133,12 +147,16 @@ class BusFace:
         return out
 
     def handle_timer(self, now: float) -> bytes:
-        """Nothing is ever pending."""
-        return b""
+        """Return what is due."""
+        out = b""
+        while self._waiting and now >= self._waiting[0][0]:
+            out += self._waiting.popleft()[1]
+        return out
 
     def closed(self, now: float) -> None:
         """The line is gone."""
         self._heard.clear()
+        self._waiting.clear()
 
 
 def _together(answers: list[bytes]) -> bytes:

@@ -14,7 +14,7 @@ from meterlink.cli.acting import NOT_ENFORCED, SessionOptions, way_to
 from meterlink.cli.report import shown
 from meterlink.commands.configure_field import FieldChange, configure_field_meter, parse_field_setting
 from meterlink.commands.connect import Target
-from meterlink.commands.field import telegram_key, with_line
+from meterlink.commands.field import telegram_key, with_line, with_patience
 from meterlink.commands.secrets import meter_secrets
 
 
@@ -27,9 +27,11 @@ def configure_field(target: Target, settings: tuple[str, ...], options: SessionO
     keys = meter_secrets(options.keys).keys
     key = telegram_key(None if keys is None else bytes(keys.unicast))
     address = target.url.options.get("address", "")
-    target = replace(target, url=with_line(target.url, target.profile))
+    family = with_patience(target.profile, target.url)
+    patience = None if family.line is None else family.line.patience
+    target = replace(target, url=with_line(target.url, family), profile=family)
     with way_to(target, options) as (credential, transport):
-        job = configure_field_meter(transport, wanted, credential, now(), address=address, key=key)
+        job = configure_field_meter(transport, wanted, credential, now(), address=address, key=key, patience=patience)
         changes = asyncio.run(job)
     result = {"changes": [change.as_json() for change in changes], "notes": [NOT_ENFORCED]}
     emit(result, lambda: Group(*(Text(_line(change)) for change in changes)))

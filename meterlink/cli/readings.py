@@ -23,7 +23,7 @@ from meterlink.cli.acting import SessionOptions, notes_for, way_to
 from meterlink.cli.report import as_renderable
 from meterlink.commands.command import perform
 from meterlink.commands.connect import Target, meter_session
-from meterlink.commands.field import read_field_meter, telegram_key, with_line
+from meterlink.commands.field import read_field_meter, telegram_key, with_line, with_patience
 from meterlink.commands.read import Read
 from meterlink.commands.secrets import meter_secrets
 from meterlink.commands.watch import Outlet, ReadOnce, read_to
@@ -161,7 +161,8 @@ def _field_reader(target: Target, objects: tuple[CosemObject, ...], options: Ses
     keys = meter_secrets(options.keys).keys
     key = telegram_key(None if keys is None else bytes(keys.unicast))
     address = target.url.options.get("address", "")
-    target = replace(target, url=with_line(target.url, target.profile))
+    family = with_patience(target.profile, target.url)
+    target = replace(target, url=with_line(target.url, family), profile=family)
     with way_to(target, options) as (credential, transport), told("reading") as tell:
 
         async def read_all() -> MeterReport:

@@ -95,10 +95,12 @@ async def configure_field_meter(
     *,
     address: str,
     key: bytes | None = None,
+    patience: float | None = None,
 ) -> tuple[FieldChange, ...]:
     """Ask the gate, then open a transport, set ``settings`` in their order and read each back.
 
-    ``address`` names one meter: where several answer, nothing is set. ``key`` opens encrypted telegrams.
+    ``address`` names one meter: where several answer, nothing is set. ``key`` opens encrypted telegrams; ``patience``
+    is that of :class:`~meterlink.meters.bus.MBus`.
 
     Raises NotPermitted before anything is opened; UsageError ``address`` and ``address-taken``; LinkError
     ``write-uncertain`` when nobody knows whether a value arrived, or another one when it is certain that it did not;
@@ -115,7 +117,7 @@ async def configure_field_meter(
     at = parse_address(address)
     done: list[FieldChange] = []
     async with open_transport() as transport:
-        bus = MBus(transport)
+        bus = MBus(transport, patience=patience)
         for setting in settings:
             with _telling(done, setting):
                 change, at = await _apply(bus, at, setting, key)

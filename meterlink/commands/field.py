@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+import functools
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -12,8 +13,8 @@ from typing import Final
 
 from certs.levels import Permission
 from meterlink.errors import DataError, ProtocolError, UsageError
+from meterlink.framing.mbus.scan import Heard, ScanResult
 from meterlink.framing.mbus.scan import Progress as ScanProgress
-from meterlink.framing.mbus.scan import ScanResult
 from meterlink.gate import ActiveCertificate, decide
 from meterlink.meters.bus import MBus
 from meterlink.meters.profile import Profile
@@ -33,6 +34,8 @@ _KEY_LENGTH: Final = 16
 _WITH_A_LINE: Final = frozenset({"serial", "optical", "rfc2217"})
 _LINE_KEYS: Final = ("baud", "bits", "parity", "stop")
 _SHORT_LINE: Final = "line"
+_PATIENCE: Final = "patience"
+_MOST_PATIENCE: Final = 60.0
 
 OpenTransport = Callable[[], Transport]
 
@@ -83,23 +86,24 @@ async def scan_bus(
     kinds: tuple[Scan, ...] = (Scan.SECONDARY, Scan.PRIMARY),
     mask: str = "FFFFFFFF",
     last: int = 250,
+    patience: float | None = None,
     report: Callable[[Scan, ScanProgress], None],
+    hear: Callable[[Scan, Heard], None],
 ) -> BusScan:
     """Ask the gate, then open a transport and search the M-Bus on it by each of ``kinds``.
 
-    ``mask`` limits the secondary addresses (``F`` is searched), ``last`` the primary ones. Raises NotPermitted before
+    ``mask`` limits the secondary addresses (``F`` is searched), ``last`` the primary ones. ``patience`` is that of
+    :class:`~meterlink.meters.bus.MBus`. ``hear`` is told of each meter as it is found. Raises NotPermitted before
     anything is opened, UsageError for a mask that is none, and LinkError.
     """
     decide("find", Permission.READ, certificate, now).enforce()
     results: list[tuple[Scan, ScanResult]] = []
     async with open_transport() as transport:
-        bus = MBus(transport)
+        bus = MBus(transport, patience=patience)
         for kind in kinds:
-
-            def tell(progress: ScanProgress, kind: Scan = kind) -> None:
-                report(kind, progress)
-
-            found = await (bus.scan_primary(tell, 0, last) if kind is Scan.PRIMARY else bus.scan_secondary(tell, mask))
+            told = functools.partial(report, kind), functools.partial(hear, kind)
+            by_primary = kind is Scan.PRIMARY
+            found = await (bus.scan_primary(*told, last=last) if by_primary else bus.scan_secondary(*told, mask))
             results.append((kind, found))
     return BusScan(tuple(results))
 
@@ -132,6 +136,24 @@ def with_line(url: TransportUrl, profile: Profile) -> TransportUrl:
     start = plan.start
     usual = dict(zip(_LINE_KEYS, map(str, (start.baud, start.data_bits, start.parity, start.stop_bits)), strict=True))
     return replace(url, options=MappingProxyType({**usual, **url.options}))
+
+
+def with_patience(profile: Profile, url: TransportUrl) -> Profile:
+    """Return the family with the patience that the URL asks for. Raises UsageError ``url-invalid``."""
+    text = url.options.get(_PATIENCE)
+    if text is None or profile.line is None:
+        return profile
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= _MOST_PATIENCE:
+        raise UsageError(
+            f"{_PATIENCE}={text} is not a number of seconds 0..{_MOST_PATIENCE:g}",
+            code="url-invalid",
+            hint=f"for example {_PATIENCE}=0.5",
+        )
+    return replace(profile, line=replace(profile.line, patience=seconds))
 
 
 def on_a_bus(profile: Profile) -> None:

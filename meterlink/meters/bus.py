@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Callable
 from typing import Final, TypeVar
 
 from meterlink.errors import DataError, LinkTimeout, MeterlinkError, ProtocolError
@@ -12,26 +11,36 @@ from meterlink.framing.mbus import master, requests, scan
 from meterlink.framing.mbus.frame import LongFrame
 from meterlink.framing.mbus.master import Collision, Exchanger, Outcome, Script, Silence
 from meterlink.framing.mbus.requests import SecondaryAddress
-from meterlink.framing.mbus.scan import Progress, ScanResult
+from meterlink.framing.mbus.scan import ScanResult
 from meterlink.mbus import commands, decode_telegram
 from meterlink.transport.base import LineSettings, SerialTransport, Transport
 
 _T = TypeVar("_T")
 _DEFAULT_BAUD: Final = 2400
 
+LOCAL_PATIENCE: Final = 0.1
+"""Seconds granted beyond the standard's time on a line of this machine: a USB adapter hands octets on every 16 ms."""
+REMOTE_PATIENCE: Final = 0.3
+"""The same over a network or a radio link."""
+
 
 class MBus:
-    """Requests to meters on one line. ``baud`` is the line's speed, for the deadlines.
+    """Requests to meters on one line. ``baud`` is the line's speed, for the deadlines; ``patience`` the seconds that an
+    answer may come later than the standard has it (None: what the way there usually needs).
 
     Every method raises LinkError and its children for the transport, LinkTimeout ``no-answer`` when the meter does not
     answer, ProtocolError ``collision`` when what answers is no frame.
     """
 
-    def __init__(self, transport: Transport, *, baud: int | None = None) -> None:
+    def __init__(self, transport: Transport, *, baud: int | None = None, patience: float | None = None) -> None:
+        line = transport.line if isinstance(transport, SerialTransport) else None
+        if patience is None:
+            is_local = line is not None and "//" not in transport.url
+            patience = LOCAL_PATIENCE if is_local else REMOTE_PATIENCE
         if baud is None:
-            baud = transport.line.baud if isinstance(transport, SerialTransport) else _DEFAULT_BAUD
+            baud = _DEFAULT_BAUD if line is None else line.baud
         self._transport = transport
-        self._exchanger = Exchanger(baud)
+        self._exchanger = Exchanger(baud, patience=patience)
 
     async def run(self, script: Script[_T]) -> _T:
         """Run a script of the link to its end."""
@@ -105,13 +114,13 @@ class MBus:
             await self._set_speed(before)
             raise
 
-    async def scan_primary(self, report: Callable[[Progress], None], first: int = 0, last: int = 250) -> ScanResult:
+    async def scan_primary(self, report: scan.Report, hear: scan.Hear, first: int = 0, last: int = 250) -> ScanResult:
         """Find meters by primary address."""
-        return await self.run(scan.scan_primary(first, last, report))
+        return await self.run(scan.scan_primary(first, last, report, hear))
 
-    async def scan_secondary(self, report: Callable[[Progress], None], mask: str = "FFFFFFFF") -> ScanResult:
+    async def scan_secondary(self, report: scan.Report, hear: scan.Hear, mask: str = "FFFFFFFF") -> ScanResult:
         """Find meters by secondary address."""
-        return await self.run(scan.scan_secondary(mask, report))
+        return await self.run(scan.scan_secondary(mask, report, hear))
 
     async def _select(self, address: int | SecondaryAddress) -> int:
         at = await self.run(master.select(address))

@@ -109,7 +109,8 @@ class LinePlan:
     ``requests`` the requests, ``step_answers`` the beginnings (CI field and data) of telegrams that answer a request
     and are no part of the readout, ``settle`` seconds between the last request and the change of the line, ``silence``
     seconds after which the meter has said all, ``deadline`` seconds for a whole readout, ``rest`` seconds between two
-    readouts.
+    readouts. ``patience`` are seconds by which an answer on a bus may be later than the standard has it (None: what the
+    way there usually needs).
     """
 
     dialogue: str
@@ -123,6 +124,7 @@ class LinePlan:
     silence: float = 2.0
     deadline: float = 30.0
     rest: float = 0.0
+    patience: float | None = None
 
     @property
     def wake(self) -> bytes:

@@ -241,7 +241,7 @@ async def _read_bus(
         # Nobody chose a line: take the bus's usual one. (A bus has even parity at every speed.)
         await _set_line(transport, plan.start)
     progress(f"asking {at}")
-    frames, problem = await MBus(transport).read(at)
+    frames, problem = await MBus(transport, patience=plan.patience).read(at)
     return b"".join(frame.to_bytes() for frame in frames), (problem,) if problem else ()
 
 

@@ -34,11 +34,17 @@ SESSION_KEYS: Final[Mapping[str, str]] = MappingProxyType(
         "server": "server SAP (upper HDLC address)",
         "physical": "physical device address (lower HDLC address)",
         "security": "certificate, none, lls, hls-md5, hls-sha1, hls-gmac, hls-sha256 or hls-ecdsa",
-        "ciphering": "none, glo, ded, general-glo or general-ded, with keys that were shared before",
+        "ciphering": "none, glo, ded, general-glo, general-ded or general-ciphering, with keys that were shared before",
+        "key": "identified, known, wrapped, agreed-c1e1s or agreed-c0e2s, for general-ciphering",
+        "signing": "none, requests, responses or both, with general-signing",
+        "header-authenticated": "yes or no: what general-ciphering authenticates",
+        "signed-length": "yes or no: what general-signing signs",
+        "meter-counter": "least counter of the meter to accept, forgetting a higher one that is kept, or restarts",
         "title": "the meter's system title, 16 hex digits: another meter is left at once",
         "suite": "security suite 0, 1 or 2, where the keys do not tell",
         "sign-on": "E, for HDLC after a sign-on in mode E of IEC 62056-21",
         "address": "device address of IEC 62056-21, or M-Bus primary or secondary address",
+        "patience": "seconds that an M-Bus meter may answer later than the standard has it",
     }
 )
 """Keys that no transport reads: the session does."""

@@ -3,8 +3,10 @@
 import datetime as dt
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 from field_lines import Line, bus, heat_meter, on_a_line, technician
@@ -15,6 +17,7 @@ from meterlink.commands.configure_field import parse_field_setting
 from meterlink.errors import UsageError
 from meterlink.framing.mbus import requests
 from meterlink.framing.mbus.master import Exchanger
+from meterlink.meters import bus as bus_module
 from meterlink.meters.profile import profile
 
 MBUS = profile("generic-mbus")
@@ -24,6 +27,7 @@ ACKNOWLEDGE = b"\xe5"
 @pytest.fixture(autouse=True)
 def quick_line(monkeypatch) -> None:
     """No converter stands between: a line of this machine needs no patience beyond the standard's."""
+    monkeypatch.setattr(bus_module, "LOCAL_PATIENCE", 0.02)
     monkeypatch.setattr(Exchanger.__init__, "__kwdefaults__", {"patience": 0.02, "gap": 0.05})
 
 
@@ -228,6 +232,83 @@ def test_nobody_on_the_bus(meterlink) -> None:
     with on_a_line(lambda _: BusFace([])) as line:
         done = meterlink("find", "--bus", f"serial:{line.port}?baud=38400", "--by", "secondary")
     assert (done.status, done.out.strip()) == (0, "no meter answers")
+
+
+def test_a_meter_behind_a_slow_gateway_wants_patience(meterlink) -> None:
+    with on_a_line(bus((0, "11111111"), reaction=1.5)) as line:
+        at = f"serial:{line.port}?baud=38400&patience=8"
+        found = meterlink("find", "--bus", at, "--by", "primary", "--last", 0, "--json")
+        assert [meter["address"] for meter in found.json["meters"]] == ["0"]
+        assert meterlink("read", found.json["meters"][0]["url"]).status == 0
+
+
+@pytest.mark.parametrize("patience", ["soon", "-1", "61", "nan"])
+def test_a_patience_that_is_none(patience, meterlink) -> None:
+    with on_a_line(bus((1, "11111111"))) as line:
+        at = f"serial:{line.port}?profile=generic-mbus&patience={patience}"
+        for words in (("find", "--bus", at), ("read", at), ("configure", f"{at}&address=1", "clock=now")):
+            done = meterlink(*words)
+            assert (done.status, done.code) == (2, "url-invalid")
+        assert line.heard == b""
+
+
+@pytest.fixture
+def searching():
+    """Begin a search in a process of its own, which Ctrl-C reaches."""
+    running: list[subprocess.Popen[str]] = []
+
+    def begin(line: Line, *words: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "meterlink", "find", "--bus", f"serial:{line.port}", "--by", "primary", *words]
+        # A background job inherits SIGINT ignored, and would pass that on.
+        process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+        running.append(process)
+        return process
+
+    yield begin
+    for process in running:
+        process.kill()
+        process.communicate()
+
+
+def test_meters_are_told_as_they_are_found_and_ctrl_c_keeps_them(searching) -> None:
+    with on_a_line(bus((0, "11111111"), (1, "22222222"))) as line:
+        process = searching(line)
+        # They are here while more than two hundred addresses are still to be asked.
+        rows = [process.stdout.readline().split() for _ in range(3)]
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        out, errors = process.communicate(timeout=30)
+    assert [row[:2] for row in rows] == [["By", "Address"], ["primary", "0"], ["primary", "1"]]
+    assert (process.returncode, out) == (130, "")
+    assert errors.strip().startswith("error: interrupted: ")
+    assert "Traceback" not in errors
+
+
+def test_ctrl_c_keeps_what_was_found_in_json_too(searching) -> None:
+    asked_next = threading.Event()
+    with on_a_line(bus((1, "22222222"))) as line:
+        line.on_request = lambda data: asked_next.set() if data == requests.reset_link(2) else None
+        process = searching(line, "--json")
+        assert asked_next.wait(30)
+        process.send_signal(signal.SIGINT)
+        out, errors = process.communicate(timeout=30)
+    found = json.loads(out)
+    assert ([meter["address"] for meter in found["meters"]], found["complete"]) == (["1"], False)
+    assert (process.returncode, json.loads(errors)["error"]["code"]) == (130, "interrupted")
+
+
+def test_a_line_that_is_lost_keeps_what_was_found(meterlink) -> None:
+    with on_a_line(bus((0, "11111111"))) as line:
+        line.on_request = lambda data: line.hang_up() if data == requests.reset_link(1) else None
+        done = meterlink("find", "--bus", f"serial:{line.port}?baud=38400", "--by", "primary", "--json")
+    assert (done.status, json.loads(done.err)["error"]["code"]) == (5, "link-lost")
+    assert ([meter["address"] for meter in done.json["meters"]], done.json["complete"]) == (["0"], False)
 
 
 @pytest.mark.parametrize(

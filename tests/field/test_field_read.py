@@ -124,7 +124,7 @@ async def test_an_unknown_level_sends_no_byte(home) -> None:
         with pytest.raises(NotPermitted):
             await read_field_meter(profile("generic-mbus"), transport(), certificate, now, address="5")
         with pytest.raises(NotPermitted):
-            await scan_bus(transport, certificate, now, report=lambda kind, told: None)
+            await scan_bus(transport, certificate, now, report=lambda kind, told: None, hear=lambda kind, heard: None)
         with pytest.raises(NotPermitted):
             await configure_field_meter(transport, (), certificate, now, address="5")
         assert line.heard == b""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+from collections.abc import Callable
 
 import pytest
 
@@ -12,9 +13,20 @@ from hil.meter.device import HeatMeter, MeterOptions
 from hil.wire import WireTransport
 from meterlink.errors import LinkTimeout, LocalProtocolError, ProtocolError, UsageError
 from meterlink.framing.mbus import requests
-from meterlink.framing.mbus.master import Acknowledged, Collision, Exchange, Exchanger, Expect, Received, Silence
+from meterlink.framing.mbus.frame import LongFrame
+from meterlink.framing.mbus.master import (
+    Acknowledged,
+    Collision,
+    Exchange,
+    Exchanger,
+    Expect,
+    Outcome,
+    Received,
+    Script,
+    Silence,
+)
 from meterlink.framing.mbus.requests import SecondaryAddress, parse_address
-from meterlink.framing.mbus.scan import Progress
+from meterlink.framing.mbus.scan import Heard, Progress, ScanResult, scan_primary, scan_secondary
 from meterlink.meters.bus import MBus
 from meterlink.meters.profile import profile
 from meterlink.meters.readers import read_meter
@@ -34,6 +46,10 @@ def bus_of(face: BusFace) -> tuple[WireTransport, MBus]:
     # A line in the same process needs no patience; the deadlines of silence are what a scan waits for.
     bus._exchanger = Exchanger(10_000_000, patience=-0.045, gap=0.001)
     return transport, bus
+
+
+def nobody(told: object) -> None:
+    """Listen to nothing."""
 
 
 async def test_a_readout_of_several_telegrams() -> None:
@@ -103,12 +119,14 @@ async def test_the_scan_by_secondary_address_finds_every_meter_and_tells_how_far
     serials = ("11111111", "11111112", "11119999", "50000000", "99999999")
     transport, bus = bus_of(meters(*serials))
     told: list[Progress] = []
+    heard: list[Heard] = []
     async with transport:
-        result = await bus.scan_secondary(told.append)
+        result = await bus.scan_secondary(told.append, heard.append)
     assert sorted(address[:8] for address in result.found) == sorted(serials)
     assert result.unresolved == ()
     assert [progress.done for progress in told] == sorted(progress.done for progress in told)
     assert (told[0].done, told[-1].done, told[-1].found) == (0.0, 1.0, 5)
+    assert heard == [Heard(address, alone=True) for address in result.found]
 
 
 async def test_two_meters_with_one_number_are_named_as_unresolved() -> None:
@@ -117,7 +135,7 @@ async def test_two_meters_with_one_number_are_named_as_unresolved() -> None:
     transport, bus = bus_of(face)
     # Same number, but another energy: the telegrams collide at every step.
     async with transport:
-        result = await bus.scan_secondary(lambda progress: None, "1111111F")
+        result = await bus.scan_secondary(nobody, nobody, "1111111F")
     assert result.found == () or result.unresolved == ()
     assert (*result.found, *result.unresolved)[0].startswith("11111111")
 
@@ -127,7 +145,7 @@ async def test_the_scan_by_primary_address() -> None:
     face.meters[2].address = 2
     transport, bus = bus_of(face)
     async with transport:
-        result = await bus.scan_primary(lambda progress: None, 0, 5)
+        result = await bus.scan_primary(nobody, nobody, 0, 5)
     assert (result.found, result.unresolved) == (("1",), ("2",))
 
 
@@ -171,6 +189,80 @@ def test_an_exchange_is_repeated_twice_and_then_given_up() -> None:
         outcome = exchanger.handle_timer(now)
     assert (sent, outcome) == (3, Silence())
     assert now < 3
+
+
+@pytest.mark.parametrize("baud", [300, 2400, 9600, 38400])
+@pytest.mark.parametrize("patience", [0.0, 0.1, 2.0])
+def test_silence_is_waited_for_as_long_as_the_standard_has_it_and_the_patience_more(baud: int, patience: float) -> None:
+    # EN 13757-2: an answer begins within 330 bit times and 50 ms after the last of five characters of eleven bits.
+    exchanger = Exchanger(baud, patience=patience)
+    exchanger.begin(Exchange(requests.reset_link(1), Expect.ACKNOWLEDGE, retries=0), 7.0)
+    end = 7.0 + (5 * 11 + 330) / baud + 0.05 + patience
+    assert exchanger.next_deadline == pytest.approx(end)
+    assert exchanger.handle_timer(end - 0.001) is None
+    assert exchanger.receive(b"\xe5", end - 0.001) == Acknowledged()
+
+
+def test_an_echo_in_pieces_takes_no_time_from_the_meter() -> None:
+    exchanger = Exchanger(300, patience=0.1, gap=0.05)
+    request = requests.reset_link(1)
+    exchanger.begin(Exchange(request, Expect.ACKNOWLEDGE, retries=0), 0.0)
+    end = exchanger.next_deadline
+    for n, octet in enumerate(request, start=1):
+        assert exchanger.receive(bytes((octet,)), n * 11 / 300) is None
+    assert exchanger.next_deadline == end
+    assert exchanger.receive(b"\xe5", 1.2) == Acknowledged()
+
+
+def played(script: Script[ScanResult], answer: Callable[[bytes], Outcome]) -> tuple[ScanResult, list[bytes]]:
+    """Run a script against ``answer``; return its result and what it sent."""
+    sent = []
+    try:
+        exchange = next(script)
+        while True:
+            sent.append(exchange.octets)
+            exchange = script.send(answer(exchange.octets))
+    except StopIteration as stop:
+        return stop.value, sent
+
+
+LET_GO = requests.reset_link(requests.NETWORK)
+
+
+def test_nobody_is_told_to_let_go_when_nobody_was_selected() -> None:
+    result, sent = played(scan_secondary("1111FFFF"), lambda octets: Silence())
+    assert (result.found, sent.count(LET_GO), len(sent)) == ((), 1, 2)
+
+
+def test_whoever_was_selected_is_told_to_let_go() -> None:
+    # Two meters answer at once wherever both are selected; only one digit tells them apart.
+    def answer(octets: bytes) -> Outcome:
+        if octets == LET_GO:
+            return Acknowledged()
+        if len(octets) == 17:
+            digits = octets[10:6:-1].hex()
+            fits = [n for n in ("11110001", "11110002") if all(d in ("f", e) for d, e in zip(digits, n, strict=True))]
+            asked.append(fits)
+            return Acknowledged() if fits else Silence()
+        return Collision(b"\xff") if len(asked[-1]) > 1 else Silence()
+
+    asked: list[list[str]] = []
+    result, sent = played(scan_secondary("1111000F"), answer)
+    assert result.found == ("11110001", "11110002")
+    # At the beginning, after the first selection of both, and after each of the two.
+    assert sent.count(LET_GO) == 4
+
+
+def test_the_late_answer_of_one_address_is_no_meter_at_the_next() -> None:
+    outcomes = iter([Silence(), Acknowledged(), Silence(), Silence(), Acknowledged(), Received(LongFrame(8, 2, 0x78))])
+    result, _ = played(scan_primary(0, 2), lambda octets: next(outcomes))
+    assert result.found == ("2",)
+
+
+def test_a_meter_without_data_is_found_all_the_same() -> None:
+    outcomes = iter([Acknowledged(), Silence(), Acknowledged()])
+    result, _ = played(scan_primary(7, 7), lambda octets: next(outcomes))
+    assert result.found == ("7",)
 
 
 def test_an_exchange_hears_through_its_echo_and_names_garbage() -> None:

@@ -18,7 +18,9 @@ from meterlink.framing.mbus.reader import FrameReader
 
 ANSWER_BITS: Final = 330
 ANSWER_EXTRA: Final = 0.05
-"""A meter begins to answer within 330 bit times and 50 ms (5.5.2)."""
+"""A meter begins to answer between 11 bit times and 330 bit times plus 50 ms after the end of the request (5.5.2)."""
+CHARACTER_BITS: Final = 11
+"""Start bit, eight data bits, parity, stop bit."""
 MAX_TELEGRAMS: Final = 64
 """Telegrams of one readout after which a meter that always promises more is given up."""
 MAX_HEARD: Final = 4096
@@ -76,8 +78,9 @@ Script = Generator[Exchange, Outcome, _T]
 class Exchanger:
     """Runs one exchange at a time over a line of ``baud`` bit/s.
 
-    ``patience`` seconds are granted for the first octet beyond what the standard allows, for converters and radio
-    links; ``gap`` seconds between two octets end a telegram.
+    An answer is waited for as long as the standard lets a meter take at this speed (:attr:`answer_time`), and for
+    ``patience`` seconds more: what converters, radio links and networks add. ``gap`` seconds between two octets end a
+    telegram.
     """
 
     def __init__(self, baud: int = 2400, *, patience: float = 0.3, gap: float = 0.15) -> None:
@@ -90,6 +93,12 @@ class Exchanger:
         self._heard = bytearray()
         self._to_send = b""
         self._deadline: float | None = None
+        self._answer_by = 0.0
+
+    @property
+    def answer_time(self) -> float:
+        """Seconds after the end of a request within which a meter begins to answer."""
+        return ANSWER_BITS / self.baud + ANSWER_EXTRA
 
     @property
     def next_deadline(self) -> float | None:
@@ -127,9 +136,9 @@ class Exchanger:
             self._heard += item.to_bytes()
         if len(self._heard) > MAX_HEARD:
             return self._end(Collision(bytes(self._heard[:MAX_HEARD])))
-        self._deadline = max(now + self._gap, self._deadline or 0.0)
-        if self._heard or self._reader.pending:
-            self._deadline = now + self._gap
+        # What is dropped (an echo, a wake-up) leaves the meter its time; an answer that has begun must go on.
+        begun = self._heard or self._reader.pending
+        self._deadline = now + self._gap if begun else max(now + self._gap, self._answer_by)
         return None
 
     def handle_timer(self, now: float) -> Outcome | None:
@@ -153,11 +162,9 @@ class Exchanger:
         self._reader.flush()
         self._heard.clear()
         self._to_send = self._exchange.octets
-        on_the_line = len(self._to_send) * 11 / self.baud
-        wait = (
-            0.0 if self._exchange.expect is Expect.NOTHING else self._patience + ANSWER_BITS / self.baud + ANSWER_EXTRA
-        )
-        self._deadline = now + on_the_line + wait
+        on_the_line = len(self._to_send) * CHARACTER_BITS / self.baud
+        wait = 0.0 if self._exchange.expect is Expect.NOTHING else self.answer_time + self._patience
+        self._deadline = self._answer_by = now + on_the_line + wait
 
     def _end(self, outcome: Outcome) -> Outcome:
         self._exchange = None
