@@ -28,7 +28,11 @@ _WORDS: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _HIDDEN: Final = frozenset({"dedicated_key"})
 _NESTED: Final = frozenset({"user_information"})
 _LONGEST: Final = 400
-_KEY_TRANSFER: Final = (64, 2)
+_SECRET_PARAMETERS: Final = frozenset({(64, 2), (15, 2)})
+"""Class and index of methods whose parameters are key material: key_transfer, change_HLS_secret."""
+
+_SECRET_VALUES: Final = frozenset({(15, 7)})
+"""Class and index of attributes that are secrets: those of the Association."""
 
 Acse = Aarq | Aare | Rlrq | Rlre
 
@@ -91,8 +95,17 @@ def _shown_field(message: Any, name: str, value: Any) -> str:
 def _is_secret(message: Any, name: str) -> bool:
     if isinstance(message, Aarq):
         return name == "secret" and message.mechanism is Mechanism.LOW
-    method = getattr(message, "method", None)
-    return name == "parameters" and isinstance(method, Method) and (method.class_id, method.index) == _KEY_TRANSFER
+    if name == "parameters":
+        return any((method.class_id, method.index) in _SECRET_PARAMETERS for method in _all_of(message, "method"))
+    if name in ("value", "values"):
+        return any((item.class_id, item.index) in _SECRET_VALUES for item in _all_of(message, "attribute"))
+    return False
+
+
+def _all_of(message: Any, name: str) -> tuple[Any, ...]:
+    """Return what a request names, one thing or a list of them."""
+    one = getattr(message, name, None)
+    return (one,) if one is not None else tuple(getattr(message, f"{name}s", ()))
 
 
 def _shown(value: Any) -> str:

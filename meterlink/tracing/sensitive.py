@@ -31,6 +31,7 @@ from meterlink.cosem.names import Attribute, Method
 from meterlink.cosem.results import ActionResponse
 from meterlink.errors import ProtocolError
 from meterlink.security.ciphered import GENERAL_CIPHERING, GENERAL_SIGNING, Ciphering, is_ciphered
+from meterlink.security.general_ciphering import KeyChoice, KeyInfo
 from meterlink.security.general_header import GeneralHeader
 from meterlink.security.hls import Mechanism
 from meterlink.security.octets import read_octet_string
@@ -87,9 +88,12 @@ class _Finder:
             if data[:1] and data[0] in (Aarq.TAG, Aare.TAG):
                 self._acse(Aarq.from_bytes(data) if data[0] == Aarq.TAG else Aare.from_bytes(data))
             elif data[:1] and data[0] in (GENERAL_CIPHERING, GENERAL_SIGNING):
-                header, _ = GeneralHeader.read(data, 1)
+                header, behind = GeneralHeader.read(data, 1)
                 self._title(header.originator)
                 self._title(header.recipient)
+                if data[0] == GENERAL_CIPHERING:
+                    info, _ = KeyInfo.read(data, behind)
+                    self._value(info.data if info.choice is KeyChoice.WRAPPED else b"")
             elif is_ciphered(data):
                 self._ciphered(data)
             elif data[:1] and data[0] in (Rlrq.TAG, Rlre.TAG):

@@ -8,15 +8,20 @@ from commands_field import AUTHENTICATION, CLIENT_TITLE, METER_TITLE, PASSWORD, 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from meterlink.cosem import axdr
 from meterlink.cosem import data as cosem
 from meterlink.cosem.acse import Aarq, Context
-from meterlink.cosem.apdu.action import ActionRequestNormal, ActionRequestWithList
+from meterlink.cosem.apdu.action import ActionRequestFirstBlock, ActionRequestNormal, ActionRequestWithList
+from meterlink.cosem.apdu.block import Block
 from meterlink.cosem.apdu.set import SetRequestNormal, SetRequestWithList
 from meterlink.cosem.names import Attribute, Method
 from meterlink.errors import DataError
 from meterlink.framing.hdlc.frame import HdlcFrame
 from meterlink.framing.wrapper import WrapperPdu
+from meterlink.security.general_ciphering import KeyChoice, KeyInfo
+from meterlink.security.general_header import GeneralHeader
 from meterlink.security.hls import Mechanism
+from meterlink.security.key_wrap import wrap_key
 from meterlink.tracing import Capture, explain, read_capture, redact
 from meterlink.tracing.capture import Framing
 from meterlink.tracing.frames import frames_of
@@ -248,3 +253,25 @@ def test_what_is_written_in_the_clear_is_redacted(apdu, hidden) -> None:
     clean = b"".join(entry.data for entry in redact(wrapped(data)).entries)
     assert hidden not in clean
     assert len(clean) == len(data) + 8
+    shown = str([line.as_json() for line in explain(wrapped(data))])
+    assert not [text for text in (hidden.decode(), hidden.hex(), hidden.hex(" ")) if text in shown]
+
+
+def test_a_key_in_the_header_of_general_ciphering_is_redacted() -> None:
+    key = wrap_key(bytes(16), bytes(range(16)))
+    header = GeneralHeader(b"\1", CLIENT_TITLE, METER_TITLE).to_bytes()
+    data = b"\xdd" + header + KeyInfo(KeyChoice.WRAPPED, key).to_bytes() + bytes(20)
+    clean = b"".join(entry.data for entry in redact(wrapped(data)).entries)
+    assert len(clean) == len(data) + 8
+    for hidden in (key, CLIENT_TITLE, METER_TITLE):
+        assert hidden in data
+        assert hidden not in clean
+
+
+def test_a_key_transfer_in_blocks_is_redacted() -> None:
+    content = axdr.encode(KEYS)
+    data = ActionRequestFirstBlock(1, KEY_TRANSFER, Block(False, 1, content)).to_bytes()
+    assert content in data
+    clean = b"".join(entry.data for entry in redact(wrapped(data)).entries)
+    assert b"0123456789abcdef" not in clean
+    assert b"0123456789abcdef".hex() not in str([line.as_json() for line in explain(wrapped(data))])
