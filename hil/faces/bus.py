@@ -27,6 +27,8 @@ class BusMeter:
         self.meter = meter
         self.address = address
         self.baud = 2400
+        self.user_data: list[bytes] = []
+        """What a master sent to set something."""
         self._selected = False
         self._toggle: bool | None = None
         self._frames: list[LongFrame] = []
@@ -93,6 +95,8 @@ class BusMeter:
             self.baud = speeds[frame.ci]
         elif frame.ci == requests.CI_RESET:
             self._frames = []
+        elif frame.ci == requests.CI_DATA:
+            self.user_data.append(frame.data)
         for record in read_records(frame.data).records if frame.ci == requests.CI_DATA else ():
             raw = record.header.raw
             if raw == _CLOCK and isinstance(record.value, dt.datetime):

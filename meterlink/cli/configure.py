@@ -19,17 +19,19 @@ from meterlink.commands.connect import target_of
 @click.command()
 @click.argument("url")
 @click.argument("settings", metavar="NAME=VALUE...", nargs=-1, required=True)
+@click.option("--yes", is_flag=True, help="Do not ask before user data are written.")
 @session_options
 @json_option
-def configure(url: str, settings: tuple[str, ...], keys: Path | None, trace: Path | None) -> None:
+def configure(url: str, settings: tuple[str, ...], yes: bool, keys: Path | None, trace: Path | None) -> None:
     """Set objects of a meter and read them back: clock=now, property-number=12345678, set-day=12-31,
-    averaging-period=15; of a meter on an M-Bus clock=now, primary-address=5, secondary-address=12345678.
+    averaging-period=15; of a meter on an M-Bus clock=now, primary-address=5, secondary-address=12345678, and
+    user-data=HEX for records that its description gives.
 
     Every value is checked before anything is sent.
     """
     target = target_of(url)
     if not target.speaks_cosem:
-        configure_field(target, settings, SessionOptions(keys, trace))
+        configure_field(target, settings, SessionOptions(keys, trace), yes=yes)
         return
     wanted = tuple(parse_setting(target.profile, text, now) for text in settings)
     changes = act(target, Configure(wanted), SessionOptions(keys, trace))

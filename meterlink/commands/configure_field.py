@@ -11,7 +11,16 @@ from typing import Any, Final
 
 from certs.levels import Permission
 from meterlink.commands.field import OpenTransport, answered_wrongly, on_a_bus
-from meterlink.errors import DataError, LinkError, LinkTimeout, MeterlinkError, MeterRefused, UsageError
+from meterlink.commands.user_data import UserData, parse_user_data
+from meterlink.errors import (
+    DataError,
+    LinkError,
+    LinkTimeout,
+    MeterlinkError,
+    MeterRefused,
+    ProtocolError,
+    UsageError,
+)
 from meterlink.framing.mbus import master, requests
 from meterlink.framing.mbus.frame import LongFrame
 from meterlink.framing.mbus.requests import SecondaryAddress, parse_address
@@ -20,7 +29,7 @@ from meterlink.mbus import commands
 from meterlink.meters.bus import MBus
 from meterlink.meters.decode import decode_capture
 from meterlink.meters.profile import Profile
-from meterlink.values import Value, value_as_json
+from meterlink.values import Reading, Value, value_as_json
 
 NAME: Final = "configure"
 
@@ -29,6 +38,7 @@ _CLOCK_TOLERANCE: Final = dt.timedelta(minutes=2)
 
 _LONG_HEADER: Final = 8
 
+Setable = dt.datetime | int | str | UserData
 Address = int | SecondaryAddress
 Clock = Callable[[], dt.datetime]
 
@@ -38,7 +48,7 @@ class FieldSetting:
     """One value to set. ``make`` gives it at the moment it is sent: `clock=now` must not age on the way."""
 
     name: str
-    make: Callable[[], dt.datetime | int | str]
+    make: Callable[[], Setable]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +56,14 @@ class FieldChange:
     """What became of one setting.
 
     ``before`` and ``after`` are what the meter's readout shows; ``after`` None: the meter acknowledged, but does not
-    show this value.
+    show this value. Of user data, ``records`` are what was written; no readout shows whether the meter took it.
     """
 
     name: str
     wanted: Value
     before: Value
     after: Value
+    records: tuple[Reading, ...] = ()
 
     @property
     def confirmed(self) -> bool:
@@ -61,17 +72,18 @@ class FieldChange:
 
     def as_json(self) -> dict[str, Any]:
         """Return the change in the form of ``configure --json``."""
-        return {
+        out: dict[str, Any] = {
             "name": self.name,
             "wanted": value_as_json(self.wanted),
             "before": value_as_json(self.before),
             "after": value_as_json(self.after),
             "confirmed": self.confirmed,
         }
+        return {**out, "records": [record.as_json() for record in self.records]} if self.records else out
 
 
 def parse_field_setting(profile: Profile, text: str, clock: Clock) -> FieldSetting:
-    """Read ``clock=now|ISO 8601``, ``primary-address=0..250`` or ``secondary-address=DIGITS``.
+    """Read ``clock=now|ISO 8601``, ``primary-address=0..250``, ``secondary-address=DIGITS`` or ``user-data=HEX``.
 
     Raises UsageError ``setting-invalid``, and ``profile`` for a family that takes no settings this way.
     """
@@ -108,13 +120,7 @@ async def configure_field_meter(
     set before.
     """
     decide(NAME, Permission.CONFIGURE, certificate, now).enforce()
-    if not address:
-        raise UsageError(
-            "which meter is meant must be told before anything is set",
-            code="address",
-            hint="name it in the URL: &address=5 or &address=12345678; 254 is a single meter on the line",
-        )
-    at = parse_address(address)
+    at = one_meter(address)
     done: list[FieldChange] = []
     async with open_transport() as transport:
         bus = MBus(transport, patience=patience)
@@ -123,6 +129,17 @@ async def configure_field_meter(
                 change, at = await _apply(bus, at, setting, key)
             done.append(change)
     return tuple(done)
+
+
+def one_meter(address: str) -> Address:
+    """Return the address of the meter that is meant. Raises UsageError ``address`` where none is named."""
+    if not address:
+        raise UsageError(
+            "which meter is meant must be told before anything is set",
+            code="address",
+            hint="name it in the URL: &address=5 or &address=12345678; 254 is a single meter on the line",
+        )
+    return parse_address(address)
 
 
 async def _apply(bus: MBus, at: Address, setting: FieldSetting, key: bytes | None) -> tuple[FieldChange, Address]:
@@ -140,13 +157,22 @@ async def _apply(bus: MBus, at: Address, setting: FieldSetting, key: bytes | Non
             code="not-read-back",
             hint="connect again and read the meter to be sure",
         ) from error
+    except ProtocolError as error:
+        if error.code != "application-error":
+            raise
+        raise MeterRefused(
+            f"the meter acknowledged, and then it does not answer with its data ({error.message})",
+            code="not-applied",
+            hint="compare what was sent with the meter's description",
+        ) from error
     if shown is not None and not _same(shown, value):
         raise MeterRefused(
             f"the meter acknowledged {_words(setting.name)}={_shown(value)} and still shows {_shown(shown)}",
             code="not-applied",
             hint="the meter may be protected against changes, by its seal or a switch",
         )
-    return FieldChange(setting.name, _plain(value), before.value(setting.name), shown), after_at
+    records = value.records if isinstance(value, UserData) else ()
+    return FieldChange(setting.name, _plain(value), before.value(setting.name), shown, records), after_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +184,8 @@ class _Look:
     clock: Value
 
     def value(self, name: str) -> Value:
-        return {"clock": self.clock, "primary_address": str(self.primary), "secondary_address": self.number}[name]
+        shown = {"clock": self.clock, "primary_address": str(self.primary), "secondary_address": self.number}
+        return shown.get(name)
 
 
 async def _look(bus: MBus, at: Address, key: bytes | None) -> _Look:
@@ -195,7 +222,7 @@ async def _free(bus: MBus, name: str, value: object, before: _Look) -> None:
         )
 
 
-async def _write(bus: MBus, at: Address, name: str, value: dt.datetime | int | str) -> None:
+async def _write(bus: MBus, at: Address, name: str, value: Setable) -> None:
     telegram = _TELEGRAMS[name](value)
     here = await bus.run(master.select(at))
     if here is None:
@@ -209,6 +236,12 @@ async def _write(bus: MBus, at: Address, name: str, value: dt.datetime | int | s
 
 
 def _uncertain(name: str, why: str) -> LinkError:
+    if name == "user_data":
+        return LinkError(
+            f"{why} while the user data were being written: the meter has them or not, and no readout tells",
+            code="write-uncertain",
+            hint="write them again where that does no harm",
+        )
     words = _words(name)
     return LinkError(
         f"{why} while the {words} was being set: the meter has the old value or the new one",
@@ -246,7 +279,9 @@ def _same(shown: Value, wanted: object) -> bool:
     return shown == str(wanted)
 
 
-def _plain(value: dt.datetime | int | str) -> Value:
+def _plain(value: Setable) -> Value:
+    if isinstance(value, UserData):
+        return None if value.is_secret else value.octets
     return str(value) if isinstance(value, int) else value
 
 
@@ -286,14 +321,20 @@ def _digits(text: str, _: Clock) -> Callable[[], str]:
     return lambda: text.zfill(_LONG_HEADER)
 
 
-_PARSERS: Final[Mapping[str, Callable[[str, Clock], Callable[[], dt.datetime | int | str]]]] = MappingProxyType(
-    {"clock": _moment, "primary_address": _primary, "secondary_address": _digits}
+def _user_data(text: str, _: Clock) -> Callable[[], UserData]:
+    data = parse_user_data(text)
+    return lambda: data
+
+
+_PARSERS: Final[Mapping[str, Callable[[str, Clock], Callable[[], Setable]]]] = MappingProxyType(
+    {"clock": _moment, "primary_address": _primary, "secondary_address": _digits, "user_data": _user_data}
 )
 _TELEGRAMS: Final[Mapping[str, Callable[[Any], bytes]]] = MappingProxyType(
     {
         "clock": commands.set_clock,
         "primary_address": commands.set_primary_address,
         "secondary_address": commands.set_identification,
+        "user_data": lambda data: data.octets,
     }
 )
 """Name -> the data that the meter is sent."""

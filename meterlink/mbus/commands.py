@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Final
 
 from meterlink.errors import UsageError
+
+MAX_USER_DATA: Final = 252
+"""Octets of data that one telegram takes."""
 
 _FIRST_YEAR, _LAST_YEAR = 2000, 2080
 
