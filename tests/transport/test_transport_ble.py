@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 from bleak import BleakClient, BleakScanner
+from driven_clock import clock, driven
 
 from hil.ble import MeterPeripheral
+from hil.radio import Radio
 from hil.transport_conformance import FarEnd, receive_exactly
 from meterlink.errors import LinkError, LinkLost, LinkTimeout, LinkUnavailable
-from meterlink.transport import ble as ble_module
 from meterlink.transport import patience
-from meterlink.transport.ble import BleSettings, BleTransport
+from meterlink.transport.ble import ATTEMPTS, DISCONNECT_TIMEOUT, BleSettings, BleTransport
 from meterlink.transport.ble_scan import scanner_arguments
 from meterlink.transport.gatt_services import BY_NAME, SERVICES, GattService, custom_service
 from meterlink.transport.radio import BleRadio
@@ -186,7 +187,14 @@ class TestServices:
             BleTransport("METER-1", FAST, air.ble) as transport,
         ):
             meter.driver.say(data)
-            await asyncio.sleep(0.3)
+            assert transport._pipe is not None
+            window = transport._pipe._window
+            assert window is not None
+            # Until the meter has used up what it was granted and is granted no more; one that nobody holds back
+            # fills the buffer until it breaks the link.
+            while (window._open or window._theirs > 0) and transport.is_open:  # noqa: ASYNC110  # the radio tells nobody
+                await asyncio.sleep(0)
+            assert transport.is_open
             assert len(transport._buffer) < 200_000
             assert await receive_exactly(transport, len(data)) == data
 
@@ -221,33 +229,60 @@ class TestHangs:
             assert caught.value.hint is None
             assert not meter.is_connected
 
-    async def test_a_system_that_does_not_let_go(self, air: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Connecting hangs and ignores its cancellation, disconnecting too: both are left to themselves."""
-        monkeypatch.setattr(patience, "GRACE", 0.1)
-        monkeypatch.setattr(ble_module, "DISCONNECT_TIMEOUT", 0.1)
+    @driven(by_itself=True)
+    async def test_a_system_that_does_not_let_go_while_it_connects(self) -> None:
+        """Connecting hangs and ignores its cancellation: every attempt is left to itself within the time for all."""
         released = asyncio.Event()
+        attempts: list[float] = []
+        async with Radio() as radio, MeterPeripheral(radio, FarEnd().handler):
 
-        class Stubborn(air.radio.ble.client):  # type: ignore[name-defined,misc]
-            async def connect(self, *_: Any, **__: Any) -> None:
-                while not released.is_set():
-                    with suppress(asyncio.CancelledError):
-                        await released.wait()
+            class Stubborn(radio.ble.client):  # type: ignore[name-defined,misc]
+                async def connect(self, *_: Any, **__: Any) -> None:
+                    attempts.append(clock().time())
+                    await _stubbornly(released)
 
-            async def disconnect(self) -> None:
-                await self.connect()
-
-        settings = BleSettings(scan_timeout=10.0, connect_timeout=0.1)
-        radio = BleRadio(scanner=air.radio.ble.scanner, client=Stubborn)
-        transport = BleTransport("METER-1", settings, radio)
-        loop = asyncio.get_running_loop()
-        async with MeterPeripheral(air.radio, FarEnd().handler):
-            start = loop.time()
+            settings = BleSettings(scan_timeout=10.0, connect_timeout=30.0)
+            ble = BleRadio(scanner=radio.ble.scanner, client=Stubborn)
             with pytest.raises(LinkTimeout, match="let nobody connect"):
-                await transport.open()
-            assert loop.time() - start < 5.0
-        released.set()
-        while patience._abandoned:
-            await asyncio.wait(set(patience._abandoned))
+                await BleTransport("METER-1", settings, ble).open()
+            assert len(attempts) == len(patience._abandoned) == ATTEMPTS
+            assert clock().time() - attempts[0] == pytest.approx(30.0 + patience.GRACE)
+            await _let_go(released)
+
+    @driven(by_itself=True)
+    async def test_a_system_that_does_not_let_go_when_it_is_closed(self) -> None:
+        """Disconnecting hangs and ignores its cancellation: it is left to itself, and the meter can be had again."""
+        released = asyncio.Event()
+        far = Echo()
+        async with Radio() as radio, MeterPeripheral(radio, far.handler):
+
+            class Stubborn(radio.ble.client):  # type: ignore[name-defined,misc]
+                async def disconnect(self) -> None:
+                    await _stubbornly(released)
+                    await super().disconnect()
+
+            transport = BleTransport("METER-1", FAST, BleRadio(scanner=radio.ble.scanner, client=Stubborn))
+            await transport.open()
+            start = clock().time()
+            await transport.close()
+            assert clock().time() - start == pytest.approx(DISCONNECT_TIMEOUT + patience.GRACE)
+            assert len(patience._abandoned) == 1
+            await _let_go(released)
+            async with BleTransport("METER-1", FAST, radio.ble) as again:
+                await again.send(b"x", 2.0)
+                assert await receive_exactly(again, 1) == b"x"
+
+
+async def _stubbornly(released: asyncio.Event) -> None:
+    while not released.is_set():
+        with suppress(asyncio.CancelledError):
+            await released.wait()
+
+
+async def _let_go(released: asyncio.Event) -> None:
+    released.set()
+    while patience._abandoned:
+        await asyncio.wait(set(patience._abandoned))
 
 
 class TestLosses:

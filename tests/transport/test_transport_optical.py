@@ -7,16 +7,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from driven_clock import clock, driven
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hil.pty import PtyLine
 from hil.tcp import TcpServer
 from hil.transport_conformance import FarEnd, TransportConformance, receive_exactly
+from hil.wire import WireTransport
 from meterlink.errors import LinkTimeout, LinkUnavailable, UsageError
 from meterlink.transport.base import LineSettings, SerialTransport, Transport
 from meterlink.transport.echo import EchoFilter, EchoMode
-from meterlink.transport.head import FixedLine, OpticalTransport
+from meterlink.transport.head import ECHO_SLACK, FixedLine, OpticalTransport
 from meterlink.transport.parity import add_parity, can_emulate, strip_parity
 from meterlink.transport.serial import SerialPortTransport
 from meterlink.transport.tcp import TcpTransport
@@ -72,17 +74,19 @@ class TestEcho:
                 await port.send(b"/?!\r\n")
                 assert await port.receive(2.0) == b"/"
 
+    @driven(by_itself=True)
     async def test_a_deadline_is_kept_while_bytes_are_held_back(self) -> None:
-        head = Head(b"/?", echoes=False)
-        loop = asyncio.get_running_loop()
-        async with PtyLine(head.handler) as line:
-            async with open_transport(f"optical:{line.port}?baud=600") as port:
-                await port.send(b"/?" + bytes(30) + b"!\r\n")
-                start = loop.time()
-                with pytest.raises(LinkTimeout):
-                    await port.receive(0.05)
-                assert loop.time() - start < 0.5
-                assert await port.receive(5.0) == b"/?"
+        """And they are given out as soon as no echo can come any more, not at the end of the next deadline."""
+        head, request = Head(b"/?", echoes=False), b"/?" + bytes(30) + b"!\r\n"
+        line = FixedLine(WireTransport(head.handler), 600)
+        async with OpticalTransport(line, LineSettings(600)) as port:
+            start = clock().time()
+            await port.send(request)
+            with pytest.raises(LinkTimeout):
+                await port.receive(0.05)
+            assert clock().time() - start == pytest.approx(0.05)
+            assert await port.receive(5.0) == b"/?"
+            assert clock().time() - start == pytest.approx(len(request) * 10 / 600 + ECHO_SLACK)
 
     def test_a_hurt_echo_is_still_an_echo(self) -> None:
         echo = EchoFilter(EchoMode.YES)
@@ -209,7 +213,14 @@ async def test_a_head_charges_before_it_is_used() -> None:
     async with PtyLine(FarEnd().handler) as line:
         start = loop.time()
         async with open_transport(f"optical:{line.port}?dtr=yes&rts=no&power-delay=0.1"):
+            # A lower bound alone: a busy machine only makes it later.
             assert loop.time() - start >= 0.1
+
+
+@driven(by_itself=True)
+async def test_a_head_charges_no_longer_than_it_is_told_to() -> None:
+    async with OpticalTransport(FixedLine(WireTransport(FarEnd), 300), LineSettings(300), power_delay=1.5):
+        assert clock().time() == clock().began + 1.5
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import io
 from pathlib import Path
 
 import pytest
+from driven_clock import clock, driven
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -88,13 +88,13 @@ async def test_after_the_end_of_a_recording_the_meter_is_silent() -> None:
             await meter.receive(0.01)
 
 
+@driven(by_itself=True)
 async def test_replay_at_the_speed_of_the_recording() -> None:
-    loop = asyncio.get_running_loop()
     async with ReplayTransport(SESSION, speed=0.2) as meter:
         await meter.send(b"/?!\r\n")
-        start = loop.time()
+        start = clock().time()
         assert await meter.receive(1.0) == b"/LUG"
-        assert loop.time() - start >= 0.049
+        assert clock().time() - start == pytest.approx(0.05)
 
 
 async def test_replay_refuses_what_was_not_sent_then() -> None:
