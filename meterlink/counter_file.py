@@ -3,13 +3,18 @@
 A counter used twice under one key gives AES-GCM away, so a block is written down as used, and on the disk, before the
 first number of it is given out. Several programs may ask at once: a lock that the operating system frees when its
 holder dies makes them take turns.
+
+Counters that came from a meter are written in place, one write of a fixed length within one sector: it is there when
+the process dies the moment after, and on the disk whenever it is settled.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -23,8 +28,16 @@ FOLDER: Final = "counters"
 
 _NAME: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]{0,63}\Z")
 _MOST_OCTETS: Final = 32
+_LOCK: Final = ".lock"
 _LABEL: Final = b"meterlink invocation counter\0"
 _NAME_LENGTH: Final = 32
+_DIGITS: Final = 20
+"""Of the largest counter there is, a transaction identifier of 64 bits."""
+
+_HINT_SENT: Final = (
+    "write a number into it that is higher than any counter the meter has seen, or change the meter's key"
+)
+_HINT_RECEIVED: Final = "write the least counter of the meter into it that may still be accepted"
 
 
 class FileCounterStore:
@@ -42,14 +55,57 @@ class FileCounterStore:
         start again from 0 would be worse than to stop), and :class:`~certs.errors.StoreError` when the file cannot be
         written. ``name`` has letters, digits and hyphens, at most 64.
         """
-        if not _NAME.match(name):
-            raise ValueError(f"{name!r} cannot name a counter")
-        files.make_folder(self._folder)
-        path = self._folder / name
-        with locked(path.with_suffix(".lock")):
-            first = max(_read(path), at_least)
+        path = self._path(name)
+        with locked(path.with_suffix(_LOCK)):
+            first = max(_read(path, _HINT_SENT), at_least)
             files.write(path, f"{first + count}\n".encode())
         return first
+
+    def received(self, key: str) -> ReceivedFiles:
+        """Return what is recorded; see :meth:`meterlink.security.counters.CounterStore.received`. Raises
+        :class:`~certs.errors.StoreError` when it cannot be read."""
+        folder = self._path(key)
+        with files.explained(folder):
+            paths = [path for path in folder.iterdir() if _NAME.match(path.name)] if folder.exists() else []
+        return ReceivedFiles(folder, {path.name: _locked_text(path) for path in paths})
+
+    def record(self, key: str, sender: str, least: int, *, anew: bool = False) -> None:
+        """Record what was accepted; see :meth:`meterlink.security.counters.CounterStore.record`. Raises as
+        :meth:`reserve`."""
+        path = self._path(key, sender)
+        text = f"{least:0{_DIGITS}}\n".encode()
+        with locked(path.with_suffix(_LOCK)):
+            if anew or not os.path.lexists(path):
+                files.write(path, text)
+            elif least > _read(path, _HINT_RECEIVED):
+                _overwrite(path, text)
+
+    def settle(self, key: str, sender: str) -> None:
+        """Bring what was recorded to the disk; see :meth:`meterlink.security.counters.CounterStore.settle`."""
+        with contextlib.suppress(OSError), (self._folder / key / sender).open("r+b", buffering=0) as stream:
+            os.fsync(stream.fileno())
+
+    def _path(self, *names: str) -> Path:
+        """Return the file or folder of these names, in a folder that is there."""
+        for name in names:
+            if not _NAME.match(name):
+                raise ValueError(f"{name!r} cannot name a counter")
+        path = self._folder.joinpath(*names)
+        files.make_folder(path.parent)
+        return path
+
+
+class ReceivedFiles:
+    """What stood in the files of one key at one moment. A :class:`~meterlink.security.counters.Received`."""
+
+    def __init__(self, folder: Path, texts: Mapping[str, bytes]) -> None:
+        self._folder = folder
+        self._texts = texts
+
+    def least(self, sender: str) -> int:
+        """Return the least counter to accept; see :meth:`meterlink.security.counters.Received.least`."""
+        text = self._texts.get(sender)
+        return 0 if text is None else _number(text, self._folder / sender, _HINT_RECEIVED)
 
 
 def counter_name(key: bytes, system_title: bytes) -> str:
@@ -57,14 +113,44 @@ def counter_name(key: bytes, system_title: bytes) -> str:
     return hashlib.sha256(_LABEL + system_title + key).hexdigest()[:_NAME_LENGTH]
 
 
-def _read(path: Path) -> int:
+def received_name(key: bytes) -> str:
+    """Return the name under which it is kept which counters came under ``key``; it does not tell the key."""
+    return f"{counter_name(key, b'')}-received"
+
+
+def push_name(key: bytes) -> str:
+    """Return the name under which it is kept which transactions others began under ``key``."""
+    return f"{counter_name(key, b'')}-pushed"
+
+
+def transaction_name(system_title: bytes) -> str:
+    """Return the name under which the transactions are kept that the sender ``system_title``, one of ours, begins."""
+    return f"{counter_name(b'', system_title)}-transactions"
+
+
+def _overwrite(path: Path, text: bytes) -> None:
+    """Write ``text`` in place, or, where somebody wrote a number of another length, in place of the file."""
+    with files.explained(path), path.open("r+b", buffering=0) as stream:
+        if os.fstat(stream.fileno()).st_size == len(text):
+            stream.write(text)
+            return
+    files.write(path, text)
+
+
+def _locked_text(path: Path) -> bytes:
+    """Return what stands in a file that others may write in place."""
+    with locked(path.with_suffix(_LOCK)), files.explained(path), path.open("rb") as stream:
+        return stream.read(_MOST_OCTETS + 1)
+
+
+def _read(path: Path, hint: str) -> int:
     if not os.path.lexists(path):
         return 0
-    text = files.read(path, _MOST_OCTETS).strip()
-    if not text.isdigit():
-        raise SecurityError(
-            f"the invocation counter in {path} is damaged",
-            code="counter-store",
-            hint="write a number into it that is higher than any counter the meter has seen, or change the meter's key",
-        )
-    return int(text)
+    return _number(files.read(path, _MOST_OCTETS), path, hint)
+
+
+def _number(text: bytes, path: Path, hint: str) -> int:
+    digits = text.strip()
+    if not digits.isdigit() or len(text) > _MOST_OCTETS:
+        raise SecurityError(f"the invocation counter in {path} is damaged", code="counter-store", hint=hint)
+    return int(digits)

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Final
 
 from certs.levels import GRANTS, Level, Permission
+from meterlink.security.general_ciphering import KeyChoice
 
 PUBLIC_SAP: Final = 16
 
@@ -31,6 +32,17 @@ class Proof(enum.IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class GeneralForm:
+    """general-ciphering (``choice`` None: not), general-signing of requests and responses, and what the meter takes the
+    standard to mean."""
+
+    choice: KeyChoice | None
+    signed: bool = False
+    header_authenticated: bool = True
+    signed_length: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ClientRow:
     """One client SAP: the proof it must give, the level its certificate must have (certificates only), and what it may
     do afterwards."""
@@ -42,6 +54,8 @@ class ClientRow:
     ciphered: bool = False
     """Whether every message after the association must be authenticated and encrypted."""
     certificates: bool = False
+    general: GeneralForm | None = None
+    """How services are carried where they are not in the glo- or ded- form."""
 
 
 _PUBLIC = ClientRow(PUBLIC_SAP, Proof.NONE, frozenset())
@@ -66,6 +80,28 @@ _FIELD_ROWS = (
     ClientRow(24, Proof.SHA256, _FIELD_RIGHTS),
 )
 
+
+def _general_row(
+    sap: int, choice: KeyChoice | None, proof: Proof = Proof.ECDSA, *, signed: bool = False, other: bool = False
+) -> ClientRow:
+    form = GeneralForm(choice, signed, header_authenticated=not other, signed_length=other)
+    return ClientRow(sap, proof, _FIELD_RIGHTS, ciphered=True, general=form)
+
+
+_GENERAL_ROWS = (
+    _general_row(48, KeyChoice.KNOWN),
+    _general_row(49, KeyChoice.UNICAST),
+    _general_row(50, KeyChoice.WRAPPED),
+    _general_row(51, KeyChoice.ONE_PASS),
+    _general_row(52, KeyChoice.STATIC),
+    _general_row(53, None, signed=True),
+    _general_row(54, KeyChoice.ONE_PASS, signed=True),
+    _general_row(55, KeyChoice.UNICAST, other=True),
+    _general_row(56, None, signed=True, other=True),
+    _general_row(57, KeyChoice.UNICAST, Proof.GMAC),
+    _general_row(58, KeyChoice.WRAPPED, Proof.PASSWORD),
+)
+
 CERTIFICATE_CLIENTS: Final[Mapping[int, ClientRow]] = MappingProxyType(
     {row.sap: row for row in (_PUBLIC, *_CERTIFICATE_ROWS)}
 )
@@ -73,3 +109,6 @@ CERTIFICATE_CLIENTS: Final[Mapping[int, ClientRow]] = MappingProxyType(
 
 FIELD_CLIENTS: Final[Mapping[int, ClientRow]] = MappingProxyType({row.sap: row for row in (_PUBLIC, *_FIELD_ROWS)})
 """A meter as others are in the field: one SAP for each way to prove oneself, with keys that were shared before."""
+
+GENERAL_CLIENTS: Final[Mapping[int, ClientRow]] = MappingProxyType({row.sap: row for row in _GENERAL_ROWS})
+"""Clients of such a meter that speak general-ciphering and general-signing, one SAP for each way."""

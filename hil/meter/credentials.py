@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
 from hil.meter.clients import ClientRow, Proof
+from hil.meter.general import GeneralKeys, carried
 from hil.trust import MeterIdentity
 from meterlink.cosem.association import AssociationConfig, PeerCheck
 from meterlink.cosem.association.config import FULL_PROTECTION
@@ -44,6 +45,7 @@ class FieldKeys:
         default_factory=lambda: {suite: SendCounter(1) for suite in Suite}, repr=False
     )
     receive_counters: dict[tuple[Suite, int], tuple[ReceiveCounter, ...]] = field(default_factory=dict, repr=False)
+    general: GeneralKeys = field(default_factory=GeneralKeys)
 
     def policy(self, suite: Suite) -> SecurityPolicy:
         """Return what every message under the keys of ``suite`` must have."""
@@ -104,7 +106,8 @@ def configure(
         return AssociationConfig(mechanism=Mechanism.NONE)
     if field_keys is None:
         return None
-    return _with_shared_keys(row, identity, field_keys, check)
+    config = _with_shared_keys(row, identity, field_keys, check)
+    return config if row.general is None else carried(config, row.sap, row.general, field_keys.general)
 
 
 def _with_certificates(row: ClientRow, identity: MeterIdentity, check: PeerCheck) -> AssociationConfig:

@@ -20,7 +20,7 @@ from certs.levels import Permission
 from meterlink.commands.command import Command, perform
 from meterlink.commands.connect import Target, meter_session
 from meterlink.commands.secrets import meter_secrets
-from meterlink.commands.shared import is_replayable
+from meterlink.commands.shared import forgets_counters, is_replayable
 from meterlink.counter_file import FileCounterStore
 from meterlink.errors import UsageError
 from meterlink.gate import decide
@@ -35,9 +35,15 @@ NOT_ENFORCED: Final = (
 """What the user is told of a meter that knows no certificates."""
 
 REPLAYABLE: Final = (
-    "nothing in this association tells the meter's answers from recorded ones: ciphering=ded does, where it is spoken"
+    "answers that another program or computer got with these keys could be played back here; those that this one got "
+    "could not. ciphering=ded tells all of them apart, where the meter speaks it"
 )
 """What the user is told of keys that stay, without a challenge."""
+
+FORGOTTEN: Final = (
+    "the meter's counters were not compared with those of earlier sessions: nothing told its answers from recorded ones"
+)
+"""What the user is told of ``meter-counter``."""
 
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
 _PRIVATE: Final = 0o600
@@ -65,6 +71,8 @@ def notes_for(target: Target) -> tuple[str, ...]:
     """Return what the user should know of the security of a session with ``target``."""
     if target.enforces_certificates:
         return ()
+    if forgets_counters(target.url.options):
+        return (NOT_ENFORCED, FORGOTTEN)
     return (NOT_ENFORCED, REPLAYABLE) if is_replayable(target.url.options) else (NOT_ENFORCED,)
 
 

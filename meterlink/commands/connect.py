@@ -14,6 +14,7 @@ from certs.entries import Credential
 from certs.errors import CertsError
 from meterlink.commands.secrets import MeterSecrets
 from meterlink.commands.shared import MECHANISMS, PUBLIC_CLIENT, shared_config
+from meterlink.commands.words import number
 from meterlink.cosem.association import AssociationConfig, Ciphering, ClientAssociation, Mechanism
 from meterlink.errors import MeterNotTrusted, UsageError
 from meterlink.framing.hdlc import HdlcLink, HdlcParameters
@@ -32,7 +33,12 @@ DEFAULT_PROFILE: Final = "cosem-heat"
 _DEFAULT_PROFILES: Final[Mapping[str, str]] = MappingProxyType({"optical": "generic-text"})
 """Scheme -> family where the URL names none. Under an optical head is a meter of the field, which says its name."""
 
-_COSEM_KEYS: Final = frozenset({"framing", "client", "server", "physical", "security", "ciphering", "suite", "sign-on"})
+_SHARED_KEYS: Final = frozenset(
+    {"ciphering", "suite", "key", "signing", "header-authenticated", "signed-length", "meter-counter"}
+)
+"""Keys of the URL that say how messages are protected with what was shared before."""
+
+_COSEM_KEYS: Final = frozenset({"framing", "client", "server", "physical", "security", "sign-on"}) | _SHARED_KEYS
 """Keys of the URL that a COSEM meter alone has."""
 
 _FRAMING: Final[Mapping[str, str]] = MappingProxyType({"tcp": "wrapper"})
@@ -107,6 +113,7 @@ def meter_session(
     and what was shared do not fit together, KeyStoreError when the private key stays locked.
     """
     if target.enforces_certificates:
+        _check_certificate_url(target)
         return certificate_session(target, transport, credential, clock)
     link = _link(target, _shared_sap(target))
     judge = _meter_check(credential, clock)
@@ -118,6 +125,16 @@ def meter_session(
         release=_needs_release(link),
         expected_title=_expected_title(target),
     )
+
+
+def _check_certificate_url(target: Target) -> None:
+    """Refuse what is asked of a session that agrees on its keys itself."""
+    for key in _SHARED_KEYS & target.url.options.keys():
+        raise UsageError(
+            f"{key} is for keys that were shared before; a session with certificates agrees on its own",
+            code="url-invalid",
+            hint=f"name the security in the URL, such as security=hls-gmac, or leave {key} out",
+        )
 
 
 def certificate_session(
@@ -201,19 +218,19 @@ def _shared_sap(target: Target) -> int:
 
 def _asked_sap(target: Target) -> int | None:
     asked = target.url.options.get("client")
-    return None if asked is None else _number("client", asked, *_CLIENT_SAPS)
+    return None if asked is None else number("client", asked, *_CLIENT_SAPS)
 
 
 def _link(target: Target, sap: int) -> Link:
     options = target.url.options
     framing = options.get("framing", _FRAMING.get(target.url.scheme, "hdlc"))
-    server = _number("server", options.get("server", "1"), 1, 0x3FFF)
+    server = number("server", options.get("server", "1"), 1, 0x3FFF)
     if framing == "wrapper":
         return WrapperLink(Role.CLIENT, client_sap=sap, server_sap=server)
     if framing != "hdlc":
         raise UsageError(f"framing={framing} is not known", code="url-invalid", hint="framing is hdlc or wrapper")
     physical = options.get("physical")
-    lower = None if physical is None else _number("physical", physical, 0, 0x3FFF)
+    lower = None if physical is None else number("physical", physical, 0, 0x3FFF)
     return HdlcLink(Role.CLIENT, client_address=sap, server_upper=server, server_lower=lower, parameters=_HDLC_PROPOSAL)
 
 
@@ -238,12 +255,6 @@ def _expected_title(target: Target) -> bytes | None:
 def _needs_release(link: Link) -> bool:
     """Return whether the association must be released by a message: in HDLC the DISC frame does it."""
     return not isinstance(link, HdlcLink)
-
-
-def _number(key: str, text: str, low: int, high: int) -> int:
-    if text.isascii() and text.isdigit() and low <= int(text) <= high:
-        return int(text)
-    raise UsageError(f"{key}={text} is no number {low}..{high}", code="url-invalid", hint=f"give {key}=N")
 
 
 def _meter_check(credential: Credential, clock: Clock) -> Callable[[bytes, bytes], EllipticCurvePublicKey]:

@@ -11,7 +11,10 @@ A key file is TOML or JSON, for its owner alone (mode 0600)::
     secret = "0x0102..."                   # HLS MD5, SHA-1 and SHA-256; text, or hex behind 0x
     signing_key = "client.pem"             # HLS ECDSA; default: the active certificate's key
     meter_key = "meter.pem"                # the meter's public key or certificate, where no domain vouches for it
+    agreement_key = "agreement.pem"        # our key agreement key, for general-ciphering with agreed keys
+    meter_agreement_key = "meter-ka.pem"   # the meter's, public key or certificate
     counter = 4711                         # never send an invocation counter below this one
+    transaction = 4711                     # never begin a transaction with an identifier below this one
 
 File names are relative to the key file.
 """
@@ -41,7 +44,19 @@ PASSWORD_VARIABLE: Final = "METERLINK_METER_PASSWORD"  # noqa: S105  the name of
 
 _MAX_FILE: Final = 64 * 1024
 _KEYS: Final = ("unicast", "authentication", "broadcast", "master")
-_KNOWN: Final = (*_KEYS, "system_title", "password", "secret", "signing_key", "meter_key", "counter")
+_KNOWN: Final = (
+    *_KEYS,
+    "system_title",
+    "password",
+    "secret",
+    "signing_key",
+    "meter_key",
+    "agreement_key",
+    "meter_agreement_key",
+    "counter",
+    "transaction",
+)
+_MAX_TRANSACTION: Final = (1 << 62) - 1
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 _K = TypeVar("_K", EllipticCurvePrivateKey, EllipticCurvePublicKey)
@@ -49,8 +64,8 @@ _K = TypeVar("_K", EllipticCurvePrivateKey, EllipticCurvePublicKey)
 
 @dataclass(frozen=True, slots=True)
 class MeterSecrets:
-    """What was shared with a meter. ``counter`` is the least invocation counter to send; everything else is None where
-    it is not known. The ``repr`` shows no secret."""
+    """What was shared with a meter. ``counter`` is the least invocation counter to send, ``transaction`` the least
+    transaction identifier; everything else is None where it is not known. The ``repr`` shows no secret."""
 
     system_title: bytes | None = None
     keys: KeySet | None = None
@@ -58,7 +73,10 @@ class MeterSecrets:
     secret: Secret | None = None
     signing_key: EllipticCurvePrivateKey | None = field(default=None, repr=False)
     meter_key: EllipticCurvePublicKey | None = None
+    agreement_key: EllipticCurvePrivateKey | None = field(default=None, repr=False)
+    meter_agreement_key: EllipticCurvePublicKey | None = None
     counter: int = 1
+    transaction: int = 1
 
 
 def meter_secrets(path: Path | None, environment: Mapping[str, str] = os.environ) -> MeterSecrets:
@@ -77,7 +95,10 @@ def meter_secrets(path: Path | None, environment: Mapping[str, str] = os.environ
         secret=_secret(raw, "secret") if given is None else _secret({"secret": given}, "secret"),
         signing_key=_pem(raw, "signing_key", folder, _private_key),
         meter_key=_pem(raw, "meter_key", folder, _public_key),
-        counter=_counter(raw),
+        agreement_key=_pem(raw, "agreement_key", folder, _private_key),
+        meter_agreement_key=_pem(raw, "meter_agreement_key", folder, _public_key),
+        counter=_counter(raw, "counter", MAX_COUNTER),
+        transaction=_counter(raw, "transaction", _MAX_TRANSACTION),
     )
 
 
@@ -153,10 +174,10 @@ def _secret(raw: Mapping[str, Any], name: str) -> Secret | None:
         raise _fault(f"{name} is not written in hex behind 0x") from None
 
 
-def _counter(raw: Mapping[str, Any]) -> int:
-    counter = raw.get("counter", 1)
-    if not isinstance(counter, int) or isinstance(counter, bool) or not 0 <= counter <= MAX_COUNTER:
-        raise _fault(f"counter is no number 0..{MAX_COUNTER}")
+def _counter(raw: Mapping[str, Any], name: str, most: int) -> int:
+    counter = raw.get(name, 1)
+    if not isinstance(counter, int) or isinstance(counter, bool) or not 0 <= counter <= most:
+        raise _fault(f"{name} is no number 0..{most}")
     return counter
 
 

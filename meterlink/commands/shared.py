@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
-from typing import Final, TypeVar
+from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 from certs.entries import Credential
+from meterlink.commands.general_words import AGREED_KEYS, GENERAL_CIPHERING, GeneralWords, general_words
+from meterlink.commands.meter_counter import meter_counter
 from meterlink.commands.secrets import PASSWORD_VARIABLE, MeterSecrets
-from meterlink.cosem.association import AssociationConfig, Ciphering, Mechanism, PeerCheck
-from meterlink.counter_file import counter_name
+from meterlink.commands.words import needed, word
+from meterlink.cosem.association import AssociationConfig, Ciphering, GeneralProtection, Mechanism, PeerCheck
+from meterlink.counter_file import counter_name, transaction_name
 from meterlink.errors import UsageError
 from meterlink.security.counters import CounterStore, SendCounter
 from meterlink.security.keys import KeySet, Secret
@@ -34,9 +39,16 @@ PUBLIC_CLIENT: Final = 16
 """The client SAP that every meter has, without security (IEC 62056-5-3, table of reserved client SAPs)."""
 
 _CIPHERINGS: Final[Mapping[str, Ciphering | None]] = MappingProxyType(
-    {"none": None, **{ciphering.label: ciphering for ciphering in Ciphering}}
+    {
+        "none": None,
+        **{ciphering.label: ciphering for ciphering in Ciphering},
+        # The association itself is made with the global key; what follows goes in general-ciphering.
+        GENERAL_CIPHERING: Ciphering.GLOBAL,
+    }
 )
-_T = TypeVar("_T")
+
+_TRANSACTIONS: Final = 1 << 32
+"""Transaction identifiers set aside for one association: more than it can use."""
 
 _HASHED: Final = frozenset({Mechanism.MD5, Mechanism.SHA1, Mechanism.SHA256})
 
@@ -55,53 +67,104 @@ def shared_config(
     ``counters``. Raises UsageError: ``url-invalid`` for a word that is not known, ``keys-needed`` when something was
     not shared.
     """
-    mechanism = _word("security", options.get("security", "none"), MECHANISMS)
-    keys = secrets.keys
-    ciphering = _ciphering(options, keys, mechanism)
-    needs_keys = ciphering is not None or mechanism is Mechanism.GMAC
-    if needs_keys and keys is None:
-        raise _needed("the keys unicast and authentication", "give --keys FILE")
-    is_ecdsa = mechanism is Mechanism.ECDSA
-    signer = (secrets.signing_key or credential.private_key) if is_ecdsa else None
+    mechanism = _mechanism(options)
+    ciphering = _ciphering(options, secrets.keys, mechanism)
+    words = general_words(options, mechanism)
+    _check_sense(options, ciphering)
+    keys = secrets.keys if ciphering is not None or mechanism is Mechanism.GMAC else None
+    if keys is None and (ciphering is not None or mechanism is Mechanism.GMAC):
+        raise needed("the keys unicast and authentication", "give --keys FILE")
+    signer = (secrets.signing_key or credential.private_key) if mechanism is Mechanism.ECDSA else None
     title = secrets.system_title or credential.system_title
+    suite = _suite(options, signer or (secrets.agreement_key if words.choice in AGREED_KEYS else None), keys)
     return AssociationConfig(
         mechanism=mechanism,
         ciphering=ciphering,
-        suite=_suite(options, signer, keys if needs_keys else None),
+        suite=suite,
         # Who need not say who it is does not: the title is the same at every meter.
         system_title=title if ciphering is not None or mechanism >= Mechanism.GMAC else None,
-        certificate=credential.certificate_der if is_ecdsa and secrets.signing_key is None else None,
+        certificate=credential.certificate_der if signer is not None and secrets.signing_key is None else None,
         signer=signer,
         secret=_secret(mechanism, secrets),
-        keys=keys if needs_keys else None,
-        send_counter=_send_counter(keys, title, secrets, counters) if needs_keys and keys is not None else None,
-        verify_peer=_judge(secrets, verify_peer) if is_ecdsa else None,
+        policy=words.policy,
+        verify_peer=None if signer is None else _judge(secrets, verify_peer),
+        keys=keys,
+        send_counter=None if keys is None else _send_counter(keys, title, secrets, counters),
+        history=None if keys is None else partial(meter_counter(options).history, counters, keys),
+        general=None if keys is None else _general(words, secrets, keys, suite, title, counters),
     )
+
+
+def _check_sense(options: Mapping[str, str], ciphering: Ciphering | None) -> None:
+    """Refuse what has nothing to say of messages that nothing protects."""
+    for key in ("signing", "meter-counter"):
+        if key in options and ciphering is None:
+            raise UsageError(
+                f"{key} says nothing without ciphering", code="url-invalid", hint="give --keys FILE, and ciphering=glo"
+            )
+
+
+def _general(
+    words: GeneralWords,
+    secrets: MeterSecrets,
+    keys: KeySet,
+    suite: Suite,
+    title: bytes,
+    counters: CounterStore,
+) -> GeneralProtection | None:
+    protection = words.protection(secrets, keys, suite)
+    if protection is None or not words.needs_transactions:
+        return protection
+    first = counters.reserve(transaction_name(title), _TRANSACTIONS, max(secrets.transaction, 1))
+    return replace(protection, first_transaction=first)
 
 
 def _ciphering(options: Mapping[str, str], keys: KeySet | None, mechanism: Mechanism) -> Ciphering | None:
     asked = options.get("ciphering")
     if asked is not None:
-        return _word("ciphering", asked, _CIPHERINGS)
+        return word("ciphering", asked, _CIPHERINGS)
     if keys is None or mechanism is Mechanism.NONE:
         return None
-    # Where no challenge makes the association fresh, a dedicated key does: without one, answers of an older session
-    # could be played back, and nothing would tell.
-    return Ciphering.GLOBAL if mechanism.is_high else Ciphering.DEDICATED
+    return _by_default(mechanism)
 
 
 def is_replayable(options: Mapping[str, str]) -> bool:
-    """Return whether answers of an older session could be played back in the one that the URL's ``options`` ask for:
-    protected with keys that stay, and no challenge."""
-    ciphering = _CIPHERINGS.get(options.get("ciphering", "none").lower())
-    mechanism = MECHANISMS.get(options.get("security", "").lower())
-    return ciphering in {Ciphering.GLOBAL, Ciphering.GENERAL_GLOBAL} and mechanism in {Mechanism.NONE, Mechanism.LOW}
+    """Return whether recorded answers that this computer has not seen before, to another program or computer with the
+    same keys, could be played back in the session that the URL's ``options`` ask for: no challenge makes it fresh, and
+    its messages are protected with keys that stay."""
+    return _mechanism(options) in {Mechanism.NONE, Mechanism.LOW} and _stays(options)
+
+
+def forgets_counters(options: Mapping[str, str]) -> bool:
+    """Return whether the URL's ``options`` ask for a session that does not compare the meter's counters with those of
+    earlier ones, though its messages are protected with keys that stay."""
+    return "meter-counter" in options and _stays(options)
+
+
+def _stays(options: Mapping[str, str]) -> bool:
+    """Return whether nothing but a counter tells the messages of a session from those of an older one."""
+    mechanism = _mechanism(options)
+    asked = options.get("ciphering")
+    ciphering = _by_default(mechanism) if asked is None else _CIPHERINGS.get(asked.lower())
+    if ciphering not in {Ciphering.GLOBAL, Ciphering.GENERAL_GLOBAL}:
+        return False
+    return not general_words(options, mechanism).tells_answers_apart
+
+
+def _mechanism(options: Mapping[str, str]) -> Mechanism:
+    return word("security", options.get("security", "none"), MECHANISMS)
+
+
+def _by_default(mechanism: Mechanism) -> Ciphering:
+    # Where no challenge makes the association fresh, a dedicated key does: without one, answers that somebody else got
+    # with these keys could be played back, and nothing would tell.
+    return Ciphering.GLOBAL if mechanism.is_high else Ciphering.DEDICATED
 
 
 def _suite(options: Mapping[str, str], signer: EllipticCurvePrivateKey | None, keys: KeySet | None) -> Suite:
     asked = options.get("suite")
     if asked is not None:
-        return _word("suite", asked, {str(suite.value): suite for suite in Suite})
+        return word("suite", asked, {str(suite.value): suite for suite in Suite})
     if signer is not None:
         return suite_for_curve(signer.curve)
     return Suite.SUITE_2 if keys is not None and keys.fits(Suite.SUITE_2) else Suite.SUITE_0
@@ -110,11 +173,11 @@ def _suite(options: Mapping[str, str], signer: EllipticCurvePrivateKey | None, k
 def _secret(mechanism: Mechanism, secrets: MeterSecrets) -> Secret | None:
     if mechanism is Mechanism.LOW:
         if secrets.password is None:
-            raise _needed("the meter's password", f"set {PASSWORD_VARIABLE}, or give --keys FILE")
+            raise needed("the meter's password", f"set {PASSWORD_VARIABLE}, or give --keys FILE")
         return secrets.password
     if mechanism in _HASHED:
         if secrets.secret is None:
-            raise _needed("the secret shared with the meter", f"set {PASSWORD_VARIABLE}, or give --keys FILE")
+            raise needed("the secret shared with the meter", f"set {PASSWORD_VARIABLE}, or give --keys FILE")
         return secrets.secret
     return None
 
@@ -127,16 +190,3 @@ def _send_counter(keys: KeySet, title: bytes, secrets: MeterSecrets, counters: C
 def _judge(secrets: MeterSecrets, verify_peer: PeerCheck) -> PeerCheck:
     known = secrets.meter_key
     return verify_peer if known is None else lambda title, certificate: known
-
-
-def _word(key: str, text: str, known: Mapping[str, _T]) -> _T:
-    try:
-        return known[text.lower()]
-    except KeyError:
-        raise UsageError(
-            f"{key}={text} is not known", code="url-invalid", hint=f"{key} is one of {', '.join(known)}"
-        ) from None
-
-
-def _needed(what: str, hint: str) -> UsageError:
-    return UsageError(f"{what} is needed for this kind of association", code="keys-needed", hint=hint)

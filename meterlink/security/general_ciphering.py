@@ -160,10 +160,17 @@ class GeneralCipher:
         """Open a general-ciphering APDU of the peer; after an error nothing is changed.
 
         ``least`` is the least protection accepted (authenticated and encrypted unless told), ``answer_to`` the
-        transaction of our question. Raises :class:`~meterlink.errors.SecurityError`: ``unprotected``, ``downgrade``,
-        ``replay``, ``tag``, ``reflected``, ``system-title``, ``transaction``, ``no-key``, ``key-wrap``,
-        ``authentication-failed``, ``public-key``, ``key-info``.
+        transaction of our question, None where the peer began it. Raises :class:`~meterlink.errors.SecurityError`:
+        ``unprotected``, ``downgrade``, ``replay``, ``tag``, ``reflected``, ``system-title``, ``transaction``,
+        ``no-key``, ``key-wrap``, ``authentication-failed``, ``public-key``, ``key-info``.
         """
+        opened = self.verify(data, least=least)
+        self.take(opened, answer_to)
+        return opened
+
+    def verify(self, data: bytes, *, least: SecurityControl | None = None) -> OpenedGeneral:
+        """Do as :meth:`open` but for the question whether the message is new: :meth:`take` is due before anything of
+        it is believed. It serves where the message itself says whether it is an answer."""
         if data[:1] != bytes((GENERAL_CIPHERING,)):
             raise SecurityError("this message is not general-ciphering", code="unprotected")
         header, at = GeneralHeader.read(data, 1)
@@ -171,19 +178,23 @@ class GeneralCipher:
         content, at = read_octet_string(data, at)
         if at != len(data):
             raise SecurityError("octets follow a protected message", code="malformed")
-        asked = None if answer_to is None else transaction_id(answer_to)
-        header.check(own_title=self.own_title, peer_title=self.peer_title, answer_to=asked)
+        header.check(own_title=self.own_title, peer_title=self.peer_title)
         keys, role = self._receiving_key(info, header)
         apdu, control, counter = unseal(
             content, system_title=header.originator, keys=keys, role=role, header=self._associated(header)
         )
         if not control.covers(least or SecurityControl(self.suite)):
             raise SecurityError(f"a message came with less protection than agreed: {control}", code="downgrade")
-        if info.choice in _ROLES or not self._vouches_for_transaction(info.choice):
-            self.receive[role].accept(counter)
-        elif answer_to is None:
-            self.transactions.accept(header.transaction_number)
         return OpenedGeneral(apdu, header, info.choice, control, counter)
+
+    def take(self, opened: OpenedGeneral, answer_to: int | None) -> None:
+        """Accept a message that verified as new. Raises :class:`~meterlink.errors.SecurityError`: ``transaction``,
+        ``replay``."""
+        opened.header.check_answer(answer_to)
+        if opened.key_choice in _ROLES or not self._vouches_for_transaction(opened.key_choice):
+            self.receive[_ROLES.get(opened.key_choice, KeyRole.UNICAST)].accept(opened.counter)
+        elif answer_to is None:
+            self.transactions.accept(opened.header.transaction_number)
 
     def _associated(self, header: GeneralHeader) -> bytes:
         return header.to_bytes() if self.header_authenticated else b""

@@ -41,12 +41,9 @@ class GeneralHeader:
             fields.append(field)
         return cls(*fields), at
 
-    def check(self, *, own_title: bytes, peer_title: bytes, answer_to: bytes | None) -> None:
-        """Refuse a header that is not the peer's to us.
-
-        ``answer_to`` is the transaction identifier of our question, None when this is a question itself. Raises
-        :class:`~meterlink.errors.SecurityError`: ``reflected``, ``system-title``, ``transaction``.
-        """
+    def check(self, *, own_title: bytes, peer_title: bytes) -> None:
+        """Refuse a header that is not the peer's to us. Raises :class:`~meterlink.errors.SecurityError`: ``reflected``,
+        ``system-title``, ``transaction``."""
         if self.originator == own_title:
             raise SecurityError("a message names us as its sender", code="reflected")
         if self.originator != peer_title or len(peer_title) != SYSTEM_TITLE_LENGTH:
@@ -55,7 +52,11 @@ class GeneralHeader:
             raise SecurityError("a message is for another system title than ours", code="system-title")
         if len(self.transaction_id) > TRANSACTION_ID_LENGTH:
             raise SecurityError("a transaction identifier is too long", code="transaction")
-        if answer_to is not None and answer_to != self.transaction_id:
+
+    def check_answer(self, answer_to: int | None) -> None:
+        """Refuse what is not the answer to our question with the transaction ``answer_to``; None, where the peer began
+        the transaction, refuses nothing. Raises :class:`~meterlink.errors.SecurityError` (``transaction``)."""
+        if answer_to is not None and transaction_id(answer_to) != self.transaction_id:
             raise SecurityError("an answer belongs to another question", code="transaction")
 
     @property

@@ -48,11 +48,19 @@ class GeneralSigner:
         return bytes((GENERAL_SIGNING,)) + header.to_bytes() + octet_string(apdu) + octet_string(signature)
 
     def open(self, data: bytes, *, answer_to: int | None = None) -> bytes:
-        """Return the APDU that the peer signed; ``answer_to`` is the transaction of our question.
+        """Return the APDU that the peer signed; ``answer_to`` is the transaction of our question, None where the peer
+        began it.
 
         Raises :class:`~meterlink.errors.SecurityError`: ``unprotected``, ``signature``, ``reflected``,
         ``system-title``, ``transaction``, ``replay``, ``malformed``.
         """
+        header, apdu = self.verify(data)
+        self.take(header, answer_to)
+        return apdu
+
+    def verify(self, data: bytes) -> tuple[GeneralHeader, bytes]:
+        """Return the header and the APDU that the peer signed. Raises as :meth:`open` but for the question whether they
+        are new: :meth:`take` is due before anything of them is believed."""
         if data[:1] != bytes((GENERAL_SIGNING,)):
             raise SecurityError("this message is not signed", code="unprotected")
         header, at = GeneralHeader.read(data, 1)
@@ -60,12 +68,16 @@ class GeneralSigner:
         signature, at = read_octet_string(data, at)
         if at != len(data):
             raise SecurityError("octets follow a signed message", code="malformed")
-        asked = None if answer_to is None else transaction_id(answer_to)
-        header.check(own_title=self.own_title, peer_title=self.peer_title, answer_to=asked)
+        header.check(own_title=self.own_title, peer_title=self.peer_title)
         signing.verify(self._covered(header, apdu), signature, suite=self.suite, public_key=self.peer_public_key)
+        return header, apdu
+
+    def take(self, header: GeneralHeader, answer_to: int | None) -> None:
+        """Accept a message that verified as new. Raises :class:`~meterlink.errors.SecurityError`: ``transaction``,
+        ``replay``."""
+        header.check_answer(answer_to)
         if answer_to is None:
             self.transactions.accept(header.transaction_number)
-        return apdu
 
     def _covered(self, header: GeneralHeader, apdu: bytes) -> bytes:
         return header.to_bytes() + (octet_string(apdu) if self.content_length else apdu)

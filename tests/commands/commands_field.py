@@ -14,9 +14,11 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from certs.domain import make_domain
-from hil.meter.clients import FIELD_CLIENTS
+from certs.levels import Permission
+from hil.meter.clients import FIELD_CLIENTS, GENERAL_CLIENTS, ClientRow, Proof
 from hil.meter.credentials import FieldKeys
 from hil.meter.device import MeterOptions
+from hil.meter.general import GeneralKeys
 from hil.meter.server import MeterServer
 from hil.tcp import TcpServer
 from hil.trust import issue_identity
@@ -27,10 +29,13 @@ METER_TITLE = bytes.fromhex("4D4C4B0000004712")
 CLIENT_TITLE = bytes.fromhex("4D4C4B0000000001")
 PASSWORD = "12345678"
 SECRET = "a secret of both"
-UNICAST, AUTHENTICATION = bytes(range(16)), bytes(range(0xD0, 0xE0))
+UNICAST, AUTHENTICATION, MASTER = bytes(range(16)), bytes(range(0xD0, 0xE0)), bytes(range(0x40, 0x50))
 SERIAL = "00815004"
 
 SAPS = {"lls": 18, "hls-gmac": 19, "hls-ecdsa": 20, "hls-md5": 22, "hls-sha1": 23, "hls-sha256": 24}
+
+PASSWORD_GLO = ClientRow(40, Proof.PASSWORD, frozenset({Permission.READ}), ciphered=True)
+"""Keys that stay and no challenge: what the meter answers is new by its counter alone."""
 
 
 class FieldMeter:
@@ -42,33 +47,41 @@ class FieldMeter:
         identity = issue_identity(made.domain, made.issuing_key, now, system_title=METER_TITLE)
         self.client_key = ec.generate_private_key(ec.SECP256R1())
         self.meter_key = identity.private_key.public_key()
-        keys = KeySet(UNICAST, AUTHENTICATION)
+        self.agreement_key = ec.generate_private_key(ec.SECP256R1())
+        meter_agreement_key = ec.generate_private_key(ec.SECP256R1())
+        self.meter_agreement_key = meter_agreement_key.public_key()
+        keys = KeySet(UNICAST, AUTHENTICATION, master=MASTER)
         self.server = MeterServer(
             time.monotonic(),
             now,
             identity,
-            clients=FIELD_CLIENTS,
+            clients={**FIELD_CLIENTS, **GENERAL_CLIENTS, PASSWORD_GLO.sap: PASSWORD_GLO},
             options=MeterOptions(serial=SERIAL, history=3),
             field_keys=FieldKeys(
                 password=PASSWORD.encode(),
                 secret=SECRET.encode(),
                 keys={Suite.SUITE_0: keys, Suite.SUITE_1: keys},
                 client_keys={CLIENT_TITLE: self.client_key.public_key()},
+                general=GeneralKeys(
+                    agreement_key=meter_agreement_key, client_agreement_key=self.agreement_key.public_key()
+                ),
             ),
         )
 
-    def key_file(self, folder: Path, **more: str | int) -> Path:
-        """Write a key file with everything, or with ``more`` alone where something is given."""
-        private = folder / "client.pem"
-        private.touch(mode=0o600)
-        private.write_bytes(
-            self.client_key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    def key_file(self, folder: Path, *without: str, **more: str | int) -> Path:
+        """Write a key file with everything but ``without``; ``more`` is added, or stands in place of what is there."""
+        for name, key in (("client", self.client_key), ("agreement", self.agreement_key)):
+            private = folder / f"{name}.pem"
+            private.touch(mode=0o600)
+            private.write_bytes(
+                key.private_bytes(
+                    serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+                )
             )
-        )
-        (folder / "meter.pem").write_bytes(
-            self.meter_key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-        )
+        for name, public in (("meter", self.meter_key), ("meter-agreement", self.meter_agreement_key)):
+            (folder / f"{name}.pem").write_bytes(
+                public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+            )
         content: dict[str, str | int] = {
             "system_title": CLIENT_TITLE.hex(),
             "unicast": UNICAST.hex(),
@@ -77,10 +90,13 @@ class FieldMeter:
             "secret": SECRET,
             "signing_key": "client.pem",
             "meter_key": "meter.pem",
+            "master": MASTER.hex(),
+            "agreement_key": "agreement.pem",
+            "meter_agreement_key": "meter-agreement.pem",
         } | more
         path = folder / "keys.toml"
         path.touch(mode=0o600)
-        path.write_text("".join(f"{key} = {value!r}\n" for key, value in content.items()))
+        path.write_text("".join(f"{key} = {value!r}\n" for key, value in content.items() if key not in without))
         return path
 
 

@@ -21,7 +21,7 @@ from commands_field import (
 )
 
 from meterlink.commands.secrets import meter_secrets
-from meterlink.commands.shared import is_replayable
+from meterlink.commands.shared import forgets_counters, is_replayable
 from meterlink.errors import UsageError
 from meterlink.tracing import explain, read_capture
 
@@ -186,8 +186,26 @@ def test_keys_that_stay_without_a_challenge_are_warned_of() -> None:
         ({"security": "lls"}, False),
         ({"security": "lls", "ciphering": "ded"}, False),
         ({"security": "hls-gmac", "ciphering": "glo"}, False),
+        ({"security": "lls", "ciphering": "general-ciphering"}, True),
+        ({"security": "lls", "ciphering": "general-ciphering", "key": "wrapped"}, False),
+        ({"security": "lls", "ciphering": "general-ciphering", "key": "wrapped", "header-authenticated": "no"}, True),
+        ({"security": "lls", "ciphering": "general-ciphering", "key": "agreed-c0e2s"}, False),
     ):
         assert is_replayable(options) is warned
+
+
+def test_counters_that_are_not_compared_are_warned_of() -> None:
+    for options, warned in (
+        ({"security": "hls-gmac"}, True),
+        ({"security": "hls-gmac", "ciphering": "ded"}, False),
+        ({"security": "lls"}, False),
+        ({"security": "lls", "ciphering": "glo"}, True),
+        ({"security": "hls-ecdsa", "ciphering": "general-ciphering", "key": "agreed-c1e1s"}, False),
+        ({"security": "hls-ecdsa", "signing": "both"}, False),
+        ({"security": "hls-ecdsa", "signing": "requests"}, True),
+    ):
+        assert forgets_counters({**options, "meter-counter": "restarts"}) is warned
+        assert not forgets_counters(options)
 
 
 def test_the_private_key_beside_a_key_file_must_be_private_too(field_meter: FieldMeter, tmp_path: Path) -> None:

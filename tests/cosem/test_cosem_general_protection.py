@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from cosem_pair import KEYS, Pair, certificate_configs, private_key, shared_configs
+from cosem_pair import KEYS, SERVER_TITLE, Pair, certificate_configs, private_key, shared_configs
 
 from meterlink.cosem import apdu
 from meterlink.cosem import data as cosem
@@ -19,6 +19,7 @@ from meterlink.cosem.association import (
     GeneralProtection,
     KeyChoice,
     Mechanism,
+    Notification,
     Refused,
     Released,
     Response,
@@ -27,7 +28,7 @@ from meterlink.cosem.association import (
     State,
 )
 from meterlink.cosem.names import Attribute
-from meterlink.errors import AssociationRefused, LocalProtocolError, SecurityError, UsageError
+from meterlink.errors import AssociationRefused, LocalProtocolError, ProtocolError, SecurityError, UsageError
 from meterlink.security.counters import ReceiveCounter, SendCounter
 from meterlink.security.keys import KeySet
 from meterlink.security.session import receive_counters
@@ -207,11 +208,137 @@ def test_a_plain_request_is_refused() -> None:
     assert pair.store.seen == []
 
 
-def test_notifications_are_not_carried() -> None:
-    pair = Pair(*_configs(KeyChoice.UNICAST))
+PUSHES = [apdu.DataNotification(1, None, cosem.u32(4711)), apdu.EventNotification(None, VALUE, cosem.u32(4711))]
+CARRIED = [
+    (choice, policy)
+    for choice in (None, *(choice for choice in KeyChoice if choice is not KeyChoice.BROADCAST))
+    for policy in (FULL_PROTECTION, SIGNED)
+    if choice or policy is SIGNED
+]
+
+
+class History:
+    """What came from the server, as long as this object lives."""
+
+    def __init__(self) -> None:
+        self._messages = receive_counters()
+        self._transactions = ReceiveCounter()
+
+    def messages(self, peer_title: bytes) -> tuple[ReceiveCounter, ...]:
+        assert peer_title == SERVER_TITLE
+        return self._messages
+
+    def transactions(self, peer_title: bytes) -> ReceiveCounter:
+        assert peer_title == SERVER_TITLE
+        return self._transactions
+
+
+def _pushing(choice: KeyChoice | None, policy: SecurityPolicy, **changes: Any) -> Pair:
+    pair = Pair(*_configs(choice, policy, **{"pushes": SendCounter(), **changes}))
     pair.open()
+    return pair
+
+
+@pytest.mark.parametrize(("choice", "policy"), CARRIED)
+def test_notifications_come_between_question_and_answer(choice: KeyChoice | None, policy: SecurityPolicy) -> None:
+    pair = _pushing(choice, policy)
+    pair.store.set(VALUE, cosem.u16(7))
+    assert pair.client.receive(pair.server.notify(PUSHES[0])) == [Notification(PUSHES[0], protected=True)]
+    request = pair.client.get(VALUE)
+    assert pair.client.receive(pair.server.notify(PUSHES[1])) == [Notification(PUSHES[1], protected=True)]
+    (answer,) = pair.serve(request)
+    (read,) = pair.client.receive(answer)
+    assert isinstance(read, Response)
+    assert read.value() == cosem.u16(7)
+    assert pair.client.receive(pair.server.notify(PUSHES[0])) == [Notification(PUSHES[0], protected=True)]
+    _works(pair)
+
+
+def test_notifications_after_key_agreement_are_signed_too() -> None:
+    pair = Pair(*certificate_configs(policy=SIGNED))
+    pair.open(agree=True)
+    for push in PUSHES:
+        sent = pair.server.notify(push)
+        assert sent[0] == 0xDF
+        assert pair.client.receive(sent) == [Notification(push, protected=True)]
+
+
+@pytest.mark.parametrize(("choice", "policy"), CARRIED)
+@pytest.mark.parametrize("push", PUSHES)
+def test_40_a_notification_is_taken_once(choice: KeyChoice | None, policy: SecurityPolicy, push: Any) -> None:
+    """Neither again in its own association, nor in a later one of the same keys."""
+    history = History()
+    client, _ = _configs(choice, policy, transactions=None)
+    _, server = _configs(choice, policy, pushes=SendCounter())
+    pair = Pair(_with(client, history=lambda: history), server)
+    pair.open()
+    recorded = pair.server.notify(push)
+    assert pair.client.receive(recorded) == [Notification(push, protected=True)]
+    with pytest.raises(SecurityError) as caught:
+        pair.client.receive(recorded)
+    assert caught.value.code == "replay"
+    assert pair.client.state is State.CLOSED
+    later = _with(client.general, first_transaction=100)
+    again = Pair(_with(client, history=lambda: history, general=later), server)
+    again.open()
+    with pytest.raises(SecurityError) as caught:
+        again.client.receive(recorded)
+    assert caught.value.code == "replay"
+
+
+@pytest.mark.parametrize(("choice", "policy"), CARRIED)
+def test_40_a_changed_bit_of_a_notification_is_refused(choice: KeyChoice | None, policy: SecurityPolicy) -> None:
+    length = len(_pushing(choice, policy).server.notify(PUSHES[0]))
+    for at in range(0, length, 3):
+        pair = _pushing(choice, policy)
+        changed = bytearray(pair.server.notify(PUSHES[0]))
+        changed[at] ^= 1 << at % 8
+        with pytest.raises(ProtocolError):
+            pair.client.receive(bytes(changed))
+        assert pair.client.state is State.CLOSED, at
+
+
+def test_40_an_answer_is_not_taken_for_a_notification_nor_the_other_way_round() -> None:
+    """What says which of the two a message is lies under the protection; neither moves the count of the other."""
+    seen = ReceiveCounter()
+    client, _ = _configs(KeyChoice.WRAPPED, transactions=seen)
+    _, server = _configs(KeyChoice.WRAPPED, pushes=SendCounter())
+    pair = Pair(client, server)
+    pair.open()
+    pair.store.set(VALUE, cosem.u16(7))
+    pair.run(pair.client.get(VALUE))
+    answer, push = pair.to_client[-1], pair.server.notify(PUSHES[0])
+    later = Pair(_with(client, general=_with(client.general, first_transaction=100)), server)
+    later.open()
+    later.client.get(VALUE)
+    with pytest.raises(SecurityError) as caught:
+        later.client.receive(answer)
+    assert caught.value.code == "transaction"
+    assert seen.least == 0
+    again = Pair(_with(client, general=_with(client.general, first_transaction=200)), server)
+    again.open()
+    again.client.get(VALUE)
+    assert again.client.receive(push) == [Notification(PUSHES[0], protected=True)]
+    assert again.client.state is State.BUSY
+    assert seen.least == (1 << 63) + 1
+
+
+@pytest.mark.parametrize(("choice", "policy"), [(KeyChoice.WRAPPED, FULL_PROTECTION), (None, SIGNED)])
+def test_40_notifications_need_a_count_and_a_record_that_outlive_the_association(
+    choice: KeyChoice | None, policy: SecurityPolicy
+) -> None:
+    pair = _pushing(choice, policy, pushes=None)
     with pytest.raises(LocalProtocolError):
-        pair.server.notify(apdu.DataNotification(1, None, cosem.u8(1)))
+        pair.server.notify(PUSHES[0])
+    assert pair.server.state is State.ASSOCIATED
+    client, _ = _configs(choice, policy, transactions=None)
+    _, server = _configs(choice, policy, pushes=SendCounter())
+    pair = Pair(client, server)
+    pair.open()
+    with pytest.raises(SecurityError) as caught:
+        pair.client.receive(pair.server.notify(PUSHES[0]))
+    assert caught.value.code == "replay"
+    assert pair.client.state is State.CLOSED
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,13 @@
 """
 
 from meterlink.cosem.association.client import ClientAssociation
-from meterlink.cosem.association.config import FULL_PROTECTION, AssociationConfig, PeerCheck
+from meterlink.cosem.association.config import (
+    FULL_PROTECTION,
+    AssociationConfig,
+    PeerCheck,
+    PeerHistory,
+    ReceiveCounters,
+)
 from meterlink.cosem.association.events import (
     ActionIndication,
     Associated,
@@ -46,6 +52,8 @@ __all__ = [
     "Mechanism",
     "Notification",
     "PeerCheck",
+    "PeerHistory",
+    "ReceiveCounters",
     "Refused",
     "Released",
     "Response",

@@ -11,7 +11,7 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
-from meterlink.cosem.association.config import AssociationConfig
+from meterlink.cosem.association.config import AssociationConfig, PeerHistory
 from meterlink.cosem.association.general_protection import ONE_TIME_KEYS, GeneralLayer, GeneralProtection
 from meterlink.errors import LocalProtocolError, ProtocolError, SecurityError, UsageError
 from meterlink.framing.link import Role
@@ -48,6 +48,7 @@ class Channel:
         self._general: GeneralLayer | None = None
         self._peer_key: EllipticCurvePublicKey | None = None
         self._count = config.send_counter or SendCounter()
+        self._history: PeerHistory | None = None
         self.agreed = False
         """True once keys were agreed on in this association: from then on there is no way back to less."""
 
@@ -67,11 +68,6 @@ class Channel:
         return self._config.ciphering is not None and self._session is None
 
     @property
-    def is_general(self) -> bool:
-        """True when services are carried with general-ciphering or general-signing."""
-        return self._general is not None
-
-    @property
     def expected_counter(self) -> int | None:
         """The least counter that we accept from the peer under the shared unicast key."""
         return None if self._session is None else self._session.receive[KeyRole.UNICAST].least
@@ -88,6 +84,8 @@ class Channel:
         keys, title = self._config.keys, self._config.system_title
         if self._config.ciphering is None or keys is None or title is None:
             return apdu
+        # Before the request is out: what another process records later may have been sent after the answer to it.
+        self._history = None if self._config.history is None else self._config.history()
         return wrap(
             apdu,
             ciphering=Ciphering.GLOBAL,
@@ -107,7 +105,8 @@ class Channel:
         self._peer_key = peer_key
         if config.ciphering is None or config.keys is None:
             return
-        received = config.receive_counters or receive_counters()
+        received = config.receive_counters if self._history is None else self._history.messages(peer_title or b"")
+        received = received or receive_counters()
         self._session = self._make(config.keys, peer_title or b"", self._count, received)
         self._session.control = self._initiate_control()
 
@@ -152,6 +151,18 @@ class Channel:
         if session is None or not (session.control.authenticated or session.control.encrypted):
             return apdu
         return session.protect(apdu)
+
+    def seal_push(self, apdu: bytes) -> bytes:
+        """Return a notification as it goes out. Raises as :meth:`seal`, and LocalProtocolError where nothing would tell
+        it from an older one."""
+        return self.seal(apdu) if self._general is None else self._general.seal_push(apdu)
+
+    def settle(self) -> None:
+        """The association ends: make the record of what was accepted outlive a power cut, where one is kept."""
+        for counter in () if self._session is None else self._session.receive:
+            counter.settle()
+        if self._general is not None:
+            self._general.settle()
 
     def open(self, data: bytes) -> bytes:
         """Return the plain APDU in what came in. Raises SecurityError when its protection is not what it must be.
@@ -213,7 +224,14 @@ class Channel:
             signing_key=config.signer,
             peer_signing_key=self._peer_key,
             signed=(requests, responses) if self._role is Role.CLIENT else (responses, requests),
+            lasting=not self.agreed,
+            seen=self._seen(session),
         )
+
+    def _seen(self, session: SecureSession) -> ReceiveCounter | None:
+        general = self._config.general
+        kept = None if general is None else general.transactions
+        return kept if kept or self._history is None else self._history.transactions(session.peer_title)
 
     def _sent(self) -> SecurityControl:
         return self._controls()[0]

@@ -68,9 +68,11 @@ class ClientAssociation:
         self._config = config
         self._machine = Machine()
         self._invoke = 0
+        self._channel = Channel(config, Role.CLIENT)
         self._reset()
 
     def _reset(self) -> None:
+        self._channel.settle()
         self._channel = Channel(self._config, Role.CLIENT)
         self._general = GeneralTransfer(self._config.max_transfer)
         self._exchange: Exchange | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
 
@@ -24,6 +24,23 @@ from meterlink.values import Obis
 PeerCheck = Callable[[bytes, bytes], EllipticCurvePublicKey]
 """Takes the peer's system title and certificate (DER, empty when it sent none); returns its public key, or raises to
 refuse the peer: :class:`~meterlink.errors.MeterlinkError` or :class:`~certs.errors.CertsError`."""
+
+ReceiveCounters = tuple[ReceiveCounter, ...]
+"""One for each :class:`~meterlink.security.keys.KeyRole`, in its order."""
+
+
+class PeerHistory(Protocol):
+    """What came from peers in earlier associations, under keys that stay."""
+
+    def messages(self, peer_title: bytes) -> ReceiveCounters:
+        """Return the counters of what the peer sends under the shared keys."""
+        ...
+
+    def transactions(self, peer_title: bytes) -> ReceiveCounter:
+        """Return the record of the transactions that the peer began, see
+        :class:`~meterlink.cosem.association.GeneralProtection`."""
+        ...
+
 
 CURRENT_ASSOCIATION: Final = Obis(0, 0, 40, 0, 0)
 SECURITY_SETUP: Final = Obis(0, 0, 43, 0, 0)
@@ -53,9 +70,8 @@ class AssociationConfig:
 
     ``send_counter`` comes with ``keys`` and lives as long as they do: a counter used twice under one key gives the key
     away. ``receive_counters`` (one for each KeyRole) should, too, or what was recorded can be played to a later
-    association.
-    ``max_pdu`` is the largest APDU
-    that we receive, 0..65535 octets, 0 for no bound; ``max_transfer`` bounds a value that comes in blocks.
+    association; a client finds them by the peer's system title in its ``history``. ``max_pdu`` is the largest APDU that
+    we receive, 0..65535 octets, 0 for no bound; ``max_transfer`` bounds a value that comes in blocks.
 
     Raises UsageError when the parts do not fit together.
     """
@@ -70,7 +86,9 @@ class AssociationConfig:
     keys: KeySet | None = None
     policy: SecurityPolicy = FULL_PROTECTION
     send_counter: SendCounter | None = field(default=None, repr=False)
-    receive_counters: tuple[ReceiveCounter, ...] | None = field(default=None, repr=False)
+    receive_counters: ReceiveCounters | None = field(default=None, repr=False)
+    history: Callable[[], PeerHistory] | None = field(default=None, repr=False)
+    """Looks up what came in earlier associations; called before each association is asked for."""
     verify_peer: PeerCheck | None = field(default=None, repr=False)
     general: GeneralProtection | None = None
     security_setup: Obis = SECURITY_SETUP

@@ -1,7 +1,9 @@
 """general-ciphering and general-signing as the protection of an association's services.
 
-Both carry a transaction identifier: the client's grows with every request, and a response has that of its request.
-Where the security policy asks for signatures they go outside: what is signed is the protected APDU.
+Both carry a transaction identifier: the client's grows with every request, and a response has that of its request. A
+notification begins a transaction of the server's, from another range of numbers. Which of the two a message is says its
+content, once that has verified. Where the security policy asks for signatures they go outside: what is signed is the
+protected APDU.
 """
 
 from __future__ import annotations
@@ -11,12 +13,13 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
 
+from meterlink.cosem.apdu import DataNotification, EventNotification
 from meterlink.errors import LocalProtocolError, SecurityError
 from meterlink.framing.link import Role
 from meterlink.security.ciphered import GENERAL_SIGNING
 from meterlink.security.control import SecurityControl
-from meterlink.security.counters import ReceiveCounter
-from meterlink.security.general_ciphering import GeneralCipher, KeyChoice
+from meterlink.security.counters import ReceiveCounter, SendCounter
+from meterlink.security.general_ciphering import GeneralCipher, KeyChoice, OpenedGeneral
 from meterlink.security.general_header import GeneralHeader
 from meterlink.security.general_signing import GeneralSigner
 from meterlink.security.session import SecureSession
@@ -33,7 +36,9 @@ class GeneralProtection:
 
     A message under a key of its own, or one that is signed, is made fresh by its transaction identifier alone. Where
     keys outlive the association a client therefore says its ``first_transaction``, 0..2^63, larger than any before, and
-    a server keeps ``transactions`` from one association to the next.
+    a server keeps ``transactions`` from one association to the next. The other way round a server counts its
+    notifications with ``pushes``, and a client keeps ``transactions`` (or the association's history does); where one is
+    missing, no notification is sent or taken.
     """
 
     choice: KeyChoice | None = None
@@ -43,14 +48,24 @@ class GeneralProtection:
     signed_length: bool = False
     first_transaction: int | None = None
     transactions: ReceiveCounter | None = None
+    pushes: SendCounter | None = None
 
 
 ONE_TIME_KEYS: Final = frozenset({KeyChoice.WRAPPED, KeyChoice.ONE_PASS, KeyChoice.STATIC})
 """Choices where no invocation counter tells an old message from a new one."""
 
+_FIRST_PUSH: Final = 1 << 63
+"""Transactions of notifications begin here, those of requests end here: in C(0e,2s) no two share a key."""
+
+_NOTIFICATION_TAGS: Final = frozenset({bytes((DataNotification.TAG,)), bytes((EventNotification.TAG,))})
+
 
 class GeneralLayer:
-    """The protection of one association; lies around its :class:`~meterlink.security.session.SecureSession`."""
+    """The protection of one association; lies around its :class:`~meterlink.security.session.SecureSession`.
+
+    ``lasting`` says that keys outlive the association: then only a kept record tells old notifications from new ones.
+    ``seen`` is the record of the transactions that the peer began, where one is kept.
+    """
 
     def __init__(
         self,
@@ -61,6 +76,8 @@ class GeneralLayer:
         signing_key: EllipticCurvePrivateKey | None,
         peer_signing_key: EllipticCurvePublicKey | None,
         signed: tuple[bool, bool],
+        lasting: bool,
+        seen: ReceiveCounter | None,
     ) -> None:
         self._role = role
         self._session = session
@@ -68,6 +85,10 @@ class GeneralLayer:
         self._transaction = (protection.first_transaction or 1) - 1
         self._signs, self._must_be_signed = signed
         suite = session.control.suite
+        needs_record = lasting and (any(signed) or protection.choice in ONE_TIME_KEYS)
+        self._takes_pushes = not needs_record or seen is not None
+        self._pushes = None if needs_record and protection.pushes is None else protection.pushes or SendCounter()
+        self._seen = seen or ReceiveCounter()
         self._cipher = GeneralCipher(
             suite,
             session.keys,
@@ -81,7 +102,7 @@ class GeneralLayer:
             send=session.send,
             receive=session.receive,
             # A message that is signed and ciphered has one transaction, which the signature's counter has taken.
-            transactions=(None if self._must_be_signed else protection.transactions) or ReceiveCounter(),
+            transactions=ReceiveCounter() if self._must_be_signed else self._seen,
         )
         self._signer = None
         if any(signed):
@@ -94,46 +115,75 @@ class GeneralLayer:
                 signing_key,
                 peer_signing_key,
                 protection.signed_length,
-                protection.transactions or ReceiveCounter(),
+                self._seen,
             )
 
     def seal(self, apdu: bytes) -> bytes:
         """Return ``apdu`` protected: a client's begins a transaction, a server's answers the one under way."""
         if self._role is Role.CLIENT:
             self._transaction += 1
+        return self._seal(apdu, self._transaction)
+
+    def seal_push(self, apdu: bytes) -> bytes:
+        """Return a server's notification protected; it begins a transaction. Raises LocalProtocolError where nothing
+        would tell it from an older one."""
+        if self._pushes is None:
+            raise LocalProtocolError("notifications under these keys need a count that outlives the association")
+        return self._seal(apdu, _FIRST_PUSH + self._pushes.next())
+
+    def settle(self) -> None:
+        """Make the record of the peer's transactions outlive a power cut, where one is kept."""
+        self._seen.settle()
+
+    def _seal(self, apdu: bytes, transaction: int) -> bytes:
         if self._choice is not None:
             apdu = self._cipher.protect(
-                apdu, choice=self._choice, transaction=self._transaction, control=self._session.control
+                apdu, choice=self._choice, transaction=transaction, control=self._session.control
             )
         elif self._session.control.authenticated or self._session.control.encrypted:
             apdu = self._session.protect(apdu)
         if self._signs and self._signer is not None:
-            apdu = self._signer.sign(apdu, transaction=self._transaction)
+            apdu = self._signer.sign(apdu, transaction=transaction)
         return apdu
 
     def open(self, data: bytes, least: SecurityControl) -> bytes:
         """Return the APDU in ``data``. Raises SecurityError for less protection, or another, than was configured."""
-        answer_to = self._transaction if self._role is Role.CLIENT else None
-        is_signed = data[:1] == bytes((GENERAL_SIGNING,))
-        if self._must_be_signed and not is_signed:
-            raise SecurityError("a message came without a signature", code="downgrade")
-        transaction = None
-        if is_signed:
+        signature = opened = None
+        if data[:1] == bytes((GENERAL_SIGNING,)):
             if self._signer is None:
                 raise SecurityError("a signed message came, and no key to check it with is known", code="no-key")
-            header, _ = GeneralHeader.read(data, 1)
-            data = self._signer.open(data, answer_to=answer_to)
-            transaction = header.transaction_number
+            signature, data = self._signer.verify(data)
+        elif self._must_be_signed:
+            raise SecurityError("a message came without a signature", code="downgrade")
         if self._choice is not None:
-            opened = self._cipher.open(data, least=least, answer_to=answer_to)
+            opened = self._cipher.verify(data, least=least)
             if opened.key_choice is not self._choice:
                 raise SecurityError("a message is protected with another key than agreed", code="downgrade")
-            if transaction not in (None, opened.header.transaction_number):
+            if signature is not None and signature.transaction_id != opened.header.transaction_id:
                 raise SecurityError("signature and protection belong to two transactions", code="transaction")
-            transaction = opened.header.transaction_number
             data = opened.apdu
         elif least.authenticated or least.encrypted:
             data = self._session.open(data).apdu
-        if self._role is Role.SERVER and transaction is not None:
-            self._transaction = transaction
+        self._take(signature, opened, self._answered(data))
         return data
+
+    def _answered(self, apdu: bytes) -> int | None:
+        """Return the transaction that ``apdu`` must belong to, None where the peer began one. Raises SecurityError
+        (``replay``) for a notification that nothing tells from an older one."""
+        if self._role is Role.SERVER:
+            return None
+        if apdu[:1] not in _NOTIFICATION_TAGS:
+            return self._transaction
+        if not self._takes_pushes:
+            raise SecurityError("a notification came, and nothing would tell it from an older one", code="replay")
+        return None
+
+    def _take(self, signature: GeneralHeader | None, opened: OpenedGeneral | None, answer_to: int | None) -> None:
+        """Accept what verified as new."""
+        if signature is not None and self._signer is not None:
+            self._signer.take(signature, answer_to)
+        if opened is not None:
+            self._cipher.take(opened, answer_to)
+        header = signature if opened is None else opened.header
+        if self._role is Role.SERVER and header is not None:
+            self._transaction = header.transaction_number

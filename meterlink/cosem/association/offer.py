@@ -16,7 +16,10 @@ _HINTS: Final = {
     "application-context-name-not-supported": "The meter does not speak this kind of association on this client SAP.",
     "authentication-mechanism-name-not-recognised": "The meter wants another authentication mechanism.",
     "authentication-mechanism-name-required": "The meter wants the client to authenticate.",
-    "invocation-counter-error": "The meter has seen a higher invocation counter under these keys.",
+    "invocation-counter-error": (
+        "The meter has seen a higher invocation counter or transaction under these keys: "
+        "set counter or transaction in the key file."
+    ),
 }
 
 

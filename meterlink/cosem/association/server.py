@@ -65,9 +65,11 @@ class ServerAssociation:
     def __init__(self, config: AssociationConfig) -> None:
         self._config = config
         self._machine = Machine()
+        self._channel = Channel(config, Role.SERVER)
         self._reset()
 
     def _reset(self) -> None:
+        self._channel.settle()
         self._channel = Channel(self._config, Role.SERVER)
         self._services = ServerServices(self._config.max_transfer)
         self._general = GeneralTransfer(self._config.max_transfer)
@@ -146,10 +148,11 @@ class ServerAssociation:
         """Return a notification as it goes out. Raises LocalProtocolError where none may be sent."""
         if self._channel.needs_keys:
             raise LocalProtocolError("nothing is sent before keys are agreed on")
-        if self._channel.is_general:
-            raise LocalProtocolError("general-ciphering and general-signing carry answers, no notifications")
+        if not self._machine.allows(Signal.NOTIFICATION):
+            raise LocalProtocolError(f"no notification is possible while the association is {self.state.value}")
+        sealed = self._channel.seal_push(message.to_bytes())
         self._step(Signal.NOTIFICATION)
-        return self._channel.seal(message.to_bytes())
+        return sealed
 
     def receive(self, data: bytes) -> list[ServerEvent]:
         """Take one APDU of the client; return what it means and what to send. Never raises for what a client sends."""
