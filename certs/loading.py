@@ -62,6 +62,28 @@ def load_csr(data: bytes, *, is_pem: bool) -> x509.CertificateSigningRequest:
     return csr
 
 
+def load_name(data: bytes) -> x509.Name:
+    """Return a distinguished name from DER. Raises one of :data:`UNREADABLE`."""
+    # The library reads names only where they stand in something: here as the subject of a request, the rest of which
+    # is never looked at.
+    key = _tlv(0x30, bytes.fromhex("301306072a8648ce3d020106082a8648ce3d030107") + _tlv(0x03, bytes(2)))
+    info = _tlv(0x30, _tlv(0x02, bytes(1)) + data + key + _tlv(0xA0, b""))
+    signature = bytes.fromhex("300a06082a8648ce3d040302") + _tlv(0x03, bytes(2))
+    with quiet():
+        try:
+            return x509.load_der_x509_csr(_tlv(0x30, info + signature)).subject
+        except UserWarning as warning:
+            raise ValueError(str(warning)) from warning
+
+
+def _tlv(tag: int, content: bytes) -> bytes:
+    length = len(content)
+    if length < 0x80:
+        return bytes((tag, length)) + content
+    octets = length.to_bytes((length.bit_length() + 7) // 8, "big")
+    return bytes((tag, 0x80 | len(octets))) + octets + content
+
+
 def _readable(certificates: list[x509.Certificate]) -> list[x509.Certificate]:
     if not all(map(is_readable, certificates)):
         raise ValueError("a certificate cannot be read in every part")

@@ -37,6 +37,7 @@ from meterlink.errors import (
     ProtocolError,
 )
 from meterlink.framing.link import Link, LinkClosed, LinkConnected, LinkEvent, LinkNoise, PduReceived
+from meterlink.security.session import SecureSession
 from meterlink.transport.base import Transport
 
 _E = TypeVar("_E", bound=ClientEvent)
@@ -114,10 +115,16 @@ class Session:
             await self._connect()
             await self._expect(self._association.open(), Associated)
             if self._agree_keys:
-                await self._expect(self._association.agree_keys(), KeysAgreed)
+                await self.agree_keys()
         except BaseException:  # Ctrl-C and cancellation, too: clean up, then let it go on
             await self.close()
             raise
+
+    async def agree_keys(self) -> SecureSession:
+        """Agree with the meter on new unicast and authentication keys and go on under them; return what protects with
+        them. Raises LocalProtocolError unless the association is ciphered and was made with signatures."""
+        agreed = await self._expect(self._association.agree_keys(), KeysAgreed)
+        return agreed.session
 
     async def get(self, attribute: Attribute) -> Data:
         """Return the value of ``attribute``. Raises MeterRefused with the standard's name of the reason."""

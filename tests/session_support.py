@@ -93,3 +93,19 @@ class Bench:
             utc_now,
             deadlines=QUICK,
         )
+
+
+class Breaking(WireTransport):
+    """Breaks at its ``at``-th message from the client, before the meter has it or after."""
+
+    def __init__(self, bench: Bench, at: int, *, delivered: bool) -> None:
+        super().__init__(bench.server.hdlc_line)
+        self._left = at
+        self._delivered = delivered
+
+    async def _send(self, data: bytes) -> None:
+        self._left -= 1
+        if self._left != 0 or self._delivered:
+            await super()._send(data)
+        if self._left == 0:
+            await self.cut()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import sqlalchemy as sa
 from cryptography import x509
@@ -98,12 +98,16 @@ def spend_token(tx: Transaction, token: Token) -> None:
         raise token_used()
 
 
-def check_key_is_new(connection: sa.Connection, key: ec.EllipticCurvePublicKey) -> None:
-    """Raises :class:`RequestError` ``key-reuse`` when ``key`` is in a certificate already."""
+AGAIN: Final = "Create the request again: every request makes a key of its own."
+NEW_KEY_PAIR: Final = "Have the meter make a new key pair first (cosem security generate-key-pair), then a request."
+
+
+def check_key_is_new(connection: sa.Connection, key: ec.EllipticCurvePublicKey, hint: str = AGAIN) -> None:
+    """Raises :class:`RequestError` ``key-reuse`` with ``hint`` when ``key`` is in a certificate already."""
     query = sa.select(certificates_table.c.serial).where(certificates_table.c.key_digest == key_digest(key))
     if (serial := connection.scalar(query)) is not None:
         message = f"the key was certified before, in certificate {serial}"
-        raise RequestError("key-reuse", message, "Create the request again: every request makes a key of its own.")
+        raise RequestError("key-reuse", message, hint)
 
 
 def check_title_is_no_persons(connection: sa.Connection, system_title: bytes) -> None:

@@ -43,7 +43,7 @@ def review_meter(
     if request.suite > domain.suite:
         raise RequestError("csr-key-type", f"this domain certifies keys up to suite {domain.suite}")
     acts.check_title_is_no_persons(connection, request.system_title)
-    acts.check_key_is_new(connection, request.public_key)
+    acts.check_key_is_new(connection, request.public_key, acts.NEW_KEY_PAIR)
     return MeterReview(request, acts.certificates_of_meter(connection, domain, request.system_title))
 
 

@@ -260,7 +260,7 @@ class Authority:
         ca = self._domain.issuing_ca
         with self._write(now) as tx:
             acts.check_title_is_no_persons(tx.connection, system_title)
-            acts.check_key_is_new(tx.connection, public_key)
+            acts.check_key_is_new(tx.connection, public_key, acts.NEW_KEY_PAIR)
             leaf = profile.build_leaf(
                 public_key, ca, key, now, system_title=system_title, policy=METER_POLICY, organization=organization
             )

@@ -12,6 +12,7 @@ from rich.text import Text
 from certs.cli.output import confirm, emit, json_option, note
 from meterlink import notation
 from meterlink.cli.acting import SessionOptions, act, notes_for, session_options
+from meterlink.cli.cosem_security import security
 from meterlink.cli.progress import progress
 from meterlink.commands.connect import Target, target_of
 from meterlink.commands.image import TransferImage, Transferred
@@ -34,6 +35,9 @@ def cosem() -> None:
     written TYPE:VALUE, such as u16:5, text:abc, octets:00ff, at:2026-11-22T14:30:00+01:00, [u8:1,u8:2] or
     {u8:1,null}; docs/cosem.md has all of them.
     """
+
+
+cosem.add_command(security)
 
 
 @cosem.command()

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from session_support import Bench, utc_now
+from session_support import Bench, Breaking, utc_now
 
 from certs.levels import Level
 from hil.wire import WireTransport
@@ -21,22 +21,6 @@ from meterlink.transport.replay import Entry
 HEAT = profile("cosem-heat")
 NEW_TIME = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
 NUMBER = "12345678"
-
-
-class Breaking(WireTransport):
-    """Breaks at its ``at``-th message from the client, before the meter has it or after."""
-
-    def __init__(self, bench: Bench, at: int, *, delivered: bool) -> None:
-        super().__init__(bench.server.hdlc_line)
-        self._left = at
-        self._delivered = delivered
-
-    async def _send(self, data: bytes) -> None:
-        self._left -= 1
-        if self._left != 0 or self._delivered:
-            await super()._send(data)
-        if self._left == 0:
-            await self.cut()
 
 
 def sessions(bench: Bench, level: Level, *transports: WireTransport) -> tuple[Callable[[], Session], list[list[Entry]]]:
