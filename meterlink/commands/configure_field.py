@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from certs.levels import Permission
-from meterlink.commands.field import OpenTransport, answered_wrongly, on_a_bus
+from meterlink.commands.field import OpenTransport, answered_wrongly, is_on_a_bus
 from meterlink.commands.user_data import UserData, parse_user_data
 from meterlink.errors import (
     DataError,
@@ -87,7 +87,7 @@ def parse_field_setting(profile: Profile, text: str, clock: Clock) -> FieldSetti
 
     Raises UsageError ``setting-invalid``, and ``profile`` for a family that takes no settings this way.
     """
-    on_a_bus(profile)
+    _takes_settings(profile)
     name, equals, value = text.partition("=")
     name = name.strip().lower().replace("-", "_")
     parser = _PARSERS.get(name)
@@ -97,6 +97,17 @@ def parse_field_setting(profile: Profile, text: str, clock: Clock) -> FieldSetti
         known = ", ".join(key.replace("_", "-") for key in _PARSERS)
         raise _invalid(f"{name.replace('_', ' ')} cannot be set in an M-Bus meter", f"only {known}")
     return FieldSetting(name, parser(value.strip(), clock))
+
+
+def _takes_settings(profile: Profile) -> None:
+    if is_on_a_bus(profile):
+        return
+    raise UsageError(
+        f"{profile.title} cannot be set: {profile.no_settings or 'this way of speaking to a meter only reads'}",
+        code="profile",
+        hint="set it in the parameter menu of its display; a meter with an M-Bus module takes its clock and its "
+        "addresses over that bus, with ?profile=generic-mbus",
+    )
 
 
 async def configure_field_meter(

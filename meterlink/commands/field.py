@@ -156,9 +156,14 @@ def with_patience(profile: Profile, url: TransportUrl) -> Profile:
     return replace(profile, line=replace(profile.line, patience=seconds))
 
 
+def is_on_a_bus(profile: Profile) -> bool:
+    """Return whether the family is spoken to by the requests of an M-Bus."""
+    return profile.line is not None and profile.line.dialogue == BUS_DIALOGUE
+
+
 def on_a_bus(profile: Profile) -> None:
     """Make sure that the family is one on an M-Bus. Raises UsageError ``profile``."""
-    if profile.line is None or profile.line.dialogue != BUS_DIALOGUE:
+    if not is_on_a_bus(profile):
         raise UsageError(
             f"{profile.title} is not spoken to by the requests of an M-Bus",
             code="profile",

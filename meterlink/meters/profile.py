@@ -134,7 +134,7 @@ class LinePlan:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A meter family. See the module for what each part means."""
+    """A meter family. See the module for what each part means; ``no_settings`` is why it cannot be set this way."""
 
     name: str
     title: str
@@ -144,6 +144,7 @@ class Profile:
     signature: tuple[str, ...] = ()
     bluetooth: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    no_settings: str = ""
     line: LinePlan | None = None
     units: Mapping[str, str] = field(default_factory=dict)
     values: tuple[ValueRule, ...] = ()

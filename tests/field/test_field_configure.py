@@ -9,7 +9,7 @@ import sys
 import threading
 
 import pytest
-from field_lines import Line, bus, heat_meter, on_a_line, technician
+from field_lines import FACES, Line, bus, heat_meter, on_a_line, technician
 
 from certs.levels import Level
 from hil.faces.bus import BusFace, BusMeter
@@ -130,8 +130,21 @@ def test_what_cannot_be_meant_sends_no_byte(address, words, code, meterlink) -> 
 
 def test_only_a_family_on_a_bus_takes_settings() -> None:
     with pytest.raises(UsageError) as raised:
-        parse_field_setting(profile("t550"), "clock=now", lambda: dt.datetime.now(dt.UTC))
+        parse_field_setting(profile("generic-text"), "clock=now", lambda: dt.datetime.now(dt.UTC))
     assert raised.value.code == "profile"
+    assert "only reads" in raised.value.message
+
+
+@pytest.mark.usefixtures("installer")
+@pytest.mark.parametrize("family", ["t230", "t330", "t550"])
+@pytest.mark.parametrize("setting", ["clock=now", "primary-address=5", "user-data=0F01"])
+def test_a_family_of_which_nobody_published_how_it_is_set_says_so(family, setting, meterlink) -> None:
+    with on_a_line(FACES[family]) as line:
+        done = meterlink("configure", f"optical:{line.port}?profile={family}", setting, "--yes")
+        assert (done.status, done.code) == (2, "profile")
+        assert "not published" in done.err
+        assert "parameter menu" in done.err
+        assert line.heard == b""
 
 
 # What is certain when the link breaks, or the meter does not do as it is told.
