@@ -117,7 +117,8 @@ def bus(*meters: tuple[int, str], reaction: float = 0.0) -> Callable[[Line], Bus
     )
 
 
-FACES = {"t550": t550, "t230": t230, "t330": t330, "generic-mbus": bus((5, "00004711"))}
+ON_A_BUS = bus((5, "00004711"))
+FACES = {"t550": t550, "t230": t230, "t330": t330, "generic-mbus": ON_A_BUS, "t550-mbus": ON_A_BUS}
 
 
 @dataclass(frozen=True)

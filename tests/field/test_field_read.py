@@ -29,6 +29,7 @@ URLS = {
     "t230": "optical:{port}?profile=t230",
     "t330": "optical:{port}?profile=t330",
     "generic-mbus": "serial:{port}?profile=generic-mbus&address=5",
+    "t550-mbus": "serial:{port}?profile=t550-mbus&address=5",
 }
 
 

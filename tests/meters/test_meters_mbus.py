@@ -127,6 +127,31 @@ def test_a_data_type_that_is_not_read_is_named_with_its_octets() -> None:
     assert clock.note == "data type M, kept as octets: E6 01 02 03 04 05 06"
 
 
+T550 = bytes.fromhex(
+    "68 F8 F8 68 08 00 72 78 56 34 12 A7 32 04 04 27 00 00 00 09 74 04 09 70 04 0C 0E 08 23 03 00 0C 14 07 95 19"
+    "00 0B 2D 05 00 00 0B 3B 08 08 00 0A 5B 52 00 0A 5F 51 00 0A 62 06 00 4C 14 06 18 18 00 4C 0E 49 06 03 00 0C"
+    "78 78 56 34 12 89 10 71 60 9B 10 2D 02 01 00 DB 10 2D 02 01 00 9B 10 3B 60 09 00 9A 10 5B 78 00 9A 10 5F 74"
+    "00 0C 22 72 67 01 00 3C 22 00 00 00 00 7C 22 00 00 00 00 42 6C 01 01 8C 20 06 00 00 00 00 8C 30 06 00 00 00"
+    "00 8C 80 10 06 00 00 00 00 CC 20 06 00 00 00 00 CC 30 06 00 00 00 00 CC 80 10 06 00 00 00 00 9A 11 5B 64 00"
+    "9A 11 5F 63 00 9B 11 3B 52 08 00 9B 11 2D 02 01 00 BC 01 22 00 00 00 00 8C 01 0E 49 06 03 00 8C 21 06 00 00"
+    "00 00 8C 31 06 00 00 00 00 8C 81 10 06 00 00 00 00 8C 01 14 06 18 18 00 04 6D 31 0A CA 21 0F 21 04 00 10 A0"
+    "F5 16"
+)
+"""A wired T550, as its owner published it (wmbusmeters, issue 445); another number, and so another check sum."""
+
+
+def test_a_wired_t550_is_known_by_its_header() -> None:
+    report = decode_capture(T550)
+    assert (report.meter["family"], report.meter["serial_number"]) == ("t550-mbus", "12345678")
+    assert report.meter["model"].startswith("ULTRAHEAT T550")
+    assert (pick(report, "energy").value, pick(report, "energy").unit) == (Decimal(32308), "MJ")
+    assert pick(report, "volume").value == Decimal("1995.07")
+    assert pick(report, "flow").value == Decimal("0.808")
+    assert pick(report, "clock").value == dt.datetime(2022, 1, 10, 10, 49)
+    assert pick(report, "max_flow", storage=2, tariff=1).value == Decimal("0.852")
+    assert not [reading for reading in report.readings if reading.note]
+
+
 STEPS = b"T330 7.21 Nb+\r\n\xe5" + LongFrame(8, 0, 0x78, b"\x0f\x00").to_bytes()
 """What a T330 says on the way to its readout: a version, an acknowledgement, a status."""
 
