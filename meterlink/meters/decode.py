@@ -115,7 +115,8 @@ def _decode_frames(
             problems.append(error)
             continue
         if telegram.error:
-            problems.append(DataError(f"the meter answers: {telegram.error}", code="application-error"))
+            problem = f"the meter answers: {telegram.error}"
+            problems.append(DataError(problem, code="application-error", hint="it came instead of data: read again"))
         else:
             decoded.append((frame, telegram))
     return decoded, problems
