@@ -1,9 +1,9 @@
 """Deadlines hold whatever a meter sends: pushed messages instead of the answer."""
 
 import asyncio
-import time
 
 import pytest
+from driven_clock import clock, driven
 from session_support import METER_TITLE, utc_now
 
 from certs.domain import make_domain
@@ -46,13 +46,14 @@ class Deaf:
 def meter() -> MeterServer:
     made = make_domain("Bench", "certs@bench.example", utc_now())
     identity = issue_identity(made.domain, made.issuing_key, utc_now(), system_title=METER_TITLE)
-    return MeterServer(time.monotonic(), utc_now(), identity, clients=FIELD_CLIENTS, options=MeterOptions(history=3))
+    return MeterServer(clock().time(), utc_now(), identity, clients=FIELD_CLIENTS, options=MeterOptions(history=3))
 
 
 def client() -> ClientAssociation:
     return ClientAssociation(AssociationConfig())
 
 
+@driven(by_itself=True)
 async def test_pushed_messages_do_not_hold_a_request() -> None:
     server = meter()
     transport = WireTransport(lambda: server.wrapper_connection(wrap=Deaf))
@@ -60,11 +61,11 @@ async def test_pushed_messages_do_not_hold_a_request() -> None:
     session = Session(transport, link, client(), deadlines=Deadlines(answer=0.3))
     await session.open()
     more = PushForEver(transport)
-    started = asyncio.get_running_loop().time()
+    started = clock().time()
     with pytest.raises(LinkTimeout):
         async with asyncio.timeout(10), more:
             await session.get(CLOCK)
-    assert asyncio.get_running_loop().time() - started < 5
+    assert clock().time() - started == pytest.approx(0.3)
     assert len(session.notifications) > 3
     await session.close()
 
@@ -87,6 +88,7 @@ class PushForEver:
         self._timer = asyncio.get_running_loop().call_later(0.01, self._push)
 
 
+@driven(by_itself=True)
 async def test_a_long_answer_is_waited_for_while_it_comes() -> None:
     """Every frame comes within the deadline, the whole answer does not."""
     server = meter()
@@ -94,9 +96,9 @@ async def test_a_long_answer_is_waited_for_while_it_comes() -> None:
     link = HdlcLink(Role.CLIENT, client_address=17, parameters=HdlcParameters(1024, 1024, 1, 7))
     deadlines = Deadlines(answer=0.4)
     async with Session(WireTransport(lambda: slow), link, client(), deadlines=deadlines) as session:
-        started = asyncio.get_running_loop().time()
+        started = clock().time()
         rows = (await session.get(PROFILE)).as_items()
-        assert asyncio.get_running_loop().time() - started > 2 * deadlines.answer
+        assert clock().time() - started > 2 * deadlines.answer
     assert len(rows) == 72
 
 
