@@ -43,7 +43,7 @@ class FieldMeter:
 
     def __init__(self) -> None:
         now = dt.datetime.now(dt.UTC)
-        made = make_domain("Field", "field@example.org", now)
+        made = self.made = make_domain("Field", "field@example.org", now)
         identity = issue_identity(made.domain, made.issuing_key, now, system_title=METER_TITLE)
         self.client_key = ec.generate_private_key(ec.SECP256R1())
         self.meter_key = identity.private_key.public_key()

@@ -1,0 +1,47 @@
+"""A meter of the field with a master key, key files for it, and technicians of every level at the program."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from commands_field import FieldMeter
+from session_support import credential, utc_now
+
+from certs.domain import make_domain
+from certs.entries import Credential, Notice
+from certs.levels import Level
+from hil.meter.credentials import FieldKeys
+
+MASTER, NEW = bytes(range(0x30, 0x40)), bytes(range(0x80, 0x90))
+OTHER_UNICAST, OTHER_AUTHENTICATION = bytes(range(0x40, 0x50)), bytes(range(0x50, 0x60))
+GMAC, ECDSA = "security=hls-gmac&client=19", "security=hls-ecdsa&ciphering=glo&client=21"
+
+
+class OneCertificate:
+    """A store with a certificate of one level."""
+
+    def __init__(self, level: Level) -> None:
+        self._who = credential(make_domain("Any", "any@example.org", utc_now()), level)
+
+    def notices(self) -> list[Notice]:
+        return []
+
+    def active(self) -> Credential:
+        return self._who
+
+
+def shared(meter: FieldMeter) -> FieldKeys:
+    """What the meter shares with its clients."""
+    keys = meter.server._device.field_keys
+    assert keys is not None
+    return keys
+
+
+def with_keys(path: Path, name: str, **keys: bytes) -> Path:
+    """A copy of a key file with other keys."""
+    content = tomllib.loads(path.read_text()) | {key: value.hex() for key, value in keys.items()}
+    out = path.with_name(name)
+    out.touch(mode=0o600)
+    out.write_text("".join(f"{key} = {value!r}\n" for key, value in content.items()))
+    return out
