@@ -46,6 +46,7 @@ class FileCounterStore:
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = default_home() / FOLDER if folder is None else folder
+        self._folders: set[Path] = set()
 
     def reserve(self, name: str, count: int, at_least: int) -> int:
         """Set ``count`` counters aside durably and return the first; see
@@ -75,10 +76,8 @@ class FileCounterStore:
         path = self._path(key, sender)
         text = f"{least:0{_DIGITS}}\n".encode()
         with locked(path.with_suffix(_LOCK)):
-            if anew or not os.path.lexists(path):
+            if anew or not os.path.lexists(path) or not _raised(path, least, text):
                 files.write(path, text)
-            elif least > _read(path, _HINT_RECEIVED):
-                _overwrite(path, text)
 
     def settle(self, key: str, sender: str) -> None:
         """Bring what was recorded to the disk; see :meth:`meterlink.security.counters.CounterStore.settle`."""
@@ -91,7 +90,9 @@ class FileCounterStore:
             if not _NAME.match(name):
                 raise ValueError(f"{name!r} cannot name a counter")
         path = self._folder.joinpath(*names)
-        files.make_folder(path.parent)
+        if path.parent not in self._folders:
+            files.make_folder(path.parent)
+            self._folders.add(path.parent)
         return path
 
 
@@ -128,13 +129,18 @@ def transaction_name(system_title: bytes) -> str:
     return f"{counter_name(b'', system_title)}-transactions"
 
 
-def _overwrite(path: Path, text: bytes) -> None:
-    """Write ``text`` in place, or, where somebody wrote a number of another length, in place of the file."""
+def _raised(path: Path, least: int, text: bytes) -> bool:
+    """Write ``text`` in place unless what stands there is ``least`` or more. Return False where it must be written in
+    place of the file, because somebody wrote a number of another length."""
     with files.explained(path), path.open("r+b", buffering=0) as stream:
-        if os.fstat(stream.fileno()).st_size == len(text):
-            stream.write(text)
-            return
-    files.write(path, text)
+        kept = stream.read(_MOST_OCTETS + 1)
+        if _number(kept, path, _HINT_RECEIVED) >= least:
+            return True
+        if len(kept) != len(text):
+            return False
+        stream.seek(0)
+        stream.write(text)
+    return True
 
 
 def _locked_text(path: Path) -> bytes:

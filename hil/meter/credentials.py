@@ -31,9 +31,9 @@ class FieldKeys:
     the public keys of clients that send no certificate, by system title, and the security policy under the keys of a
     suite where it is not full protection.
 
-    Counters live as long as their key: one for what the meter sends under a key (from 1: there are clients that take a
-    first 0 for an old one), and for each client SAP what was last received, so that nothing recorded in one association
-    can be played in the next.
+    Counters live as long as their key: one for what the meter sends under a key, the same for all suites, which may
+    share it (from 1: there are clients that take a first 0 for an old one), and for each client SAP what was last
+    received, so that nothing recorded in one association can be played in the next.
     """
 
     password: bytes = field(repr=False)
@@ -42,7 +42,7 @@ class FieldKeys:
     client_keys: dict[bytes, EllipticCurvePublicKey] = field(default_factory=dict)
     policies: dict[Suite, SecurityPolicy] = field(default_factory=dict)
     send_counters: dict[Suite, SendCounter] = field(
-        default_factory=lambda: {suite: SendCounter(1) for suite in Suite}, repr=False
+        default_factory=lambda: dict.fromkeys(Suite, SendCounter(1)), repr=False
     )
     receive_counters: dict[tuple[Suite, int], tuple[ReceiveCounter, ...]] = field(default_factory=dict, repr=False)
     general: GeneralKeys = field(default_factory=GeneralKeys)

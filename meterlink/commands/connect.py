@@ -133,7 +133,7 @@ def _check_certificate_url(target: Target) -> None:
         raise UsageError(
             f"{key} is for keys that were shared before; a session with certificates agrees on its own",
             code="url-invalid",
-            hint=f"name the security in the URL, such as security=hls-gmac, or leave {key} out",
+            hint=f"name the security in the URL, such as security=hls-ecdsa, or leave {key} out",
         )
 
 

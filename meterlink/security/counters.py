@@ -204,7 +204,7 @@ class KeptCounter(ReceiveCounter):
 
     def check(self, counter: int) -> None:
         """Raise :class:`~meterlink.errors.SecurityError` (``replay``) when ``counter`` does not grow."""
-        if self._untouched and counter < self.least:
+        if self._untouched and not self._anew and counter < self.least:
             raise SecurityError(
                 f"the invocation counter {counter} was used before: at least {self.least} was expected, from earlier "
                 "associations with this key",

@@ -132,7 +132,8 @@ def test_a_meter_that_begins_again_is_told_and_accepted_when_the_user_says_so(me
         assert (refused.status, refused.code, refused.out) == (6, "replay", "")
         assert "meter-counter=N" in refused.err
         assert "meter-counter=restarts" in refused.err
-        assert meterlink("read", f"{url}&{query}&meter-counter=4000", *words).code == "replay"
+        too_high = meterlink("read", f"{url}&{query}&meter-counter=4000", *words)
+        assert (too_high.code, "earlier associations" in too_high.err) == ("replay", False)
         assert meterlink("read", f"{url}&{query}", *words).code == "replay"
         once = meterlink("read", f"{url}&{query}&meter-counter=1", *words)
         assert (once.status, once.err) == (0, "")
