@@ -41,7 +41,6 @@ def configure_field(target: Target, settings: tuple[str, ...], options: SessionO
     key = telegram_key(None if keys is None else bytes(keys.unicast))
     address = target.url.options.get("address", "")
     family = with_patience(target.profile, target.url)
-    patience = None if family.line is None else family.line.patience
     target = replace(target, url=with_line(target.url, family), profile=family)
     with way_to(target, options) as (credential, transport):
         # Nobody is asked about what will be refused.
@@ -49,7 +48,7 @@ def configure_field(target: Target, settings: tuple[str, ...], options: SessionO
         one_meter(address)
         for setting in wanted:
             _ask(setting, address, yes=yes)
-        job = configure_field_meter(transport, wanted, credential, now(), address=address, key=key, patience=patience)
+        job = configure_field_meter(transport, wanted, credential, now(), address=address, key=key, plan=family.line)
         changes = asyncio.run(job)
     result = {"changes": [change.as_json() for change in changes], "notes": [NOT_ENFORCED]}
     emit(result, lambda: Group(*(Text(_line(change)) for change in changes)))

@@ -36,12 +36,11 @@ def find_on_bus(url: str, kinds: tuple[Scan, ...], mask: str, last: int) -> None
     target = _bus(url)
     with way_to(target, SessionOptions()) as (credential, transport), bar("searching") as shown:
         results = _Results(url, kinds, shown)
-        plan = target.profile.line
         try:
             asyncio.run(
                 scan_bus(
                     transport, credential, now(), kinds=kinds, mask=mask, last=last,
-                    patience=None if plan is None else plan.patience, report=results.report, hear=results.hear,
+                    plan=target.profile.line, report=results.report, hear=results.hear,
                 )
             )  # fmt: skip
         except (KeyboardInterrupt, LinkError):

@@ -28,7 +28,7 @@ from meterlink.gate import ActiveCertificate, decide
 from meterlink.mbus import commands
 from meterlink.meters.bus import MBus
 from meterlink.meters.decode import decode_capture
-from meterlink.meters.profile import Profile
+from meterlink.meters.profile import LinePlan, Profile
 from meterlink.values import Reading, Value, value_as_json
 
 NAME: Final = "configure"
@@ -118,12 +118,12 @@ async def configure_field_meter(
     *,
     address: str,
     key: bytes | None = None,
-    patience: float | None = None,
+    plan: LinePlan | None = None,
 ) -> tuple[FieldChange, ...]:
     """Ask the gate, then open a transport, set ``settings`` in their order and read each back.
 
-    ``address`` names one meter: where several answer, nothing is set. ``key`` opens encrypted telegrams; ``patience``
-    is that of :class:`~meterlink.meters.bus.MBus`.
+    ``address`` names one meter: where several answer, nothing is set. ``key`` opens encrypted telegrams; ``plan`` is
+    how the meter is spoken to.
 
     Raises NotPermitted before anything is opened; UsageError ``address`` and ``address-taken``; LinkError
     ``write-uncertain`` when nobody knows whether a value arrived, or another one when it is certain that it did not;
@@ -134,7 +134,7 @@ async def configure_field_meter(
     at = one_meter(address)
     done: list[FieldChange] = []
     async with open_transport() as transport:
-        bus = MBus(transport, patience=patience)
+        bus = MBus.on(transport, plan)
         for setting in settings:
             with _telling(done, setting):
                 change, at = await _apply(bus, at, setting, key)

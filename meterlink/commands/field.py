@@ -17,7 +17,7 @@ from meterlink.framing.mbus.scan import Heard, ScanResult
 from meterlink.framing.mbus.scan import Progress as ScanProgress
 from meterlink.gate import ActiveCertificate, decide
 from meterlink.meters.bus import MBus
-from meterlink.meters.profile import Profile
+from meterlink.meters.profile import LinePlan, Profile
 from meterlink.meters.readers import Progress, read_meter
 from meterlink.transport.base import Transport
 from meterlink.transport.url import TransportUrl
@@ -86,20 +86,20 @@ async def scan_bus(
     kinds: tuple[Scan, ...] = (Scan.SECONDARY, Scan.PRIMARY),
     mask: str = "FFFFFFFF",
     last: int = 250,
-    patience: float | None = None,
+    plan: LinePlan | None = None,
     report: Callable[[Scan, ScanProgress], None],
     hear: Callable[[Scan, Heard], None],
 ) -> BusScan:
     """Ask the gate, then open a transport and search the M-Bus on it by each of ``kinds``.
 
-    ``mask`` limits the secondary addresses (``F`` is searched), ``last`` the primary ones. ``patience`` is that of
-    :class:`~meterlink.meters.bus.MBus`. ``hear`` is told of each meter as it is found. Raises NotPermitted before
+    ``mask`` limits the secondary addresses (``F`` is searched), ``last`` the primary ones. ``plan`` is how they are
+    spoken to. ``hear`` is told of each meter as it is found. Raises NotPermitted before
     anything is opened, UsageError for a mask that is none, and LinkError.
     """
     decide("find", Permission.READ, certificate, now).enforce()
     results: list[tuple[Scan, ScanResult]] = []
     async with open_transport() as transport:
-        bus = MBus(transport, patience=patience)
+        bus = MBus.on(transport, plan)
         for kind in kinds:
             told = functools.partial(report, kind), functools.partial(hear, kind)
             by_primary = kind is Scan.PRIMARY

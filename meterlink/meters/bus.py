@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from typing import Final, TypeVar
+import math
+from typing import Final, Self, TypeVar
 
 from meterlink.errors import DataError, LinkTimeout, MeterlinkError, ProtocolError
 from meterlink.framing.mbus import master, requests, scan
@@ -13,6 +14,7 @@ from meterlink.framing.mbus.master import Collision, Exchanger, Outcome, Script,
 from meterlink.framing.mbus.requests import SecondaryAddress
 from meterlink.framing.mbus.scan import ScanResult
 from meterlink.mbus import commands, decode_telegram
+from meterlink.meters.profile import LinePlan
 from meterlink.transport.base import LineSettings, SerialTransport, Transport
 
 _T = TypeVar("_T")
@@ -26,13 +28,16 @@ REMOTE_PATIENCE: Final = 0.3
 
 class MBus:
     """Requests to meters on one line. ``baud`` is the line's speed, for the deadlines; ``patience`` the seconds that an
-    answer may come later than the standard has it (None: what the way there usually needs).
+    answer may come later than the standard has it (None: what the way there usually needs); ``wake`` goes out before
+    each request.
 
     Every method raises LinkError and its children for the transport, LinkTimeout ``no-answer`` when the meter does not
     answer, ProtocolError ``collision`` when what answers is no frame.
     """
 
-    def __init__(self, transport: Transport, *, baud: int | None = None, patience: float | None = None) -> None:
+    def __init__(
+        self, transport: Transport, *, baud: int | None = None, patience: float | None = None, wake: bytes = b""
+    ) -> None:
         line = transport.line if isinstance(transport, SerialTransport) else None
         if patience is None:
             is_local = line is not None and "//" not in transport.url
@@ -40,7 +45,14 @@ class MBus:
         if baud is None:
             baud = _DEFAULT_BAUD if line is None else line.baud
         self._transport = transport
-        self._exchanger = Exchanger(baud, patience=patience)
+        self._exchanger = Exchanger(baud, patience=patience, wake=wake)
+
+    @classmethod
+    def on(cls, transport: Transport, plan: LinePlan | None) -> Self:
+        """Return the master for meters that are spoken to as ``plan`` says (None: as the standard has it)."""
+        if plan is None:
+            return cls(transport)
+        return cls(transport, patience=plan.patience, wake=wake_up(transport, plan))
 
     async def run(self, script: Script[_T]) -> _T:
         """Run a script of the link to its end."""
@@ -153,6 +165,14 @@ class MBus:
                 outcome = self._exchanger.handle_timer(loop.time())
             if outcome is not None:
                 return outcome
+
+
+def wake_up(transport: Transport, plan: LinePlan) -> bytes:
+    """Return the wake-up, as long in time as the family wants it whatever speed the line has."""
+    if not isinstance(transport, SerialTransport) or not plan.wake_up:
+        return plan.wake
+    count = math.ceil(plan.wake_up * plan.start.byte_time / transport.line.byte_time)
+    return bytes((plan.wake_byte,)) * count
 
 
 def has_more(frame: LongFrame) -> bool:

@@ -7,7 +7,6 @@ that a reading over the line and a decoded recording of it are the same.
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
@@ -18,7 +17,7 @@ from meterlink.framing import iec62056_21 as iec
 from meterlink.framing.mbus.frame import Acknowledge, LongFrame
 from meterlink.framing.mbus.reader import FrameReader
 from meterlink.framing.mbus.requests import BROADCAST_ANSWERED, parse_address
-from meterlink.meters.bus import MBus, has_more
+from meterlink.meters.bus import MBus, has_more, wake_up
 from meterlink.meters.decode import decode_capture
 from meterlink.meters.profile import LinePlan, Profile
 from meterlink.transport.base import LineSettings, SerialTransport, Transport
@@ -114,7 +113,7 @@ async def _sign_on(transport: Transport, plan: LinePlan, request: bytes) -> byte
     best = b""
     for attempt in range(_TRIES):
         await _set_line(transport, plan.start)
-        table = iec.SignOn(request=request, wake_up=_wake(transport, plan), character_time=plan.silence)
+        table = iec.SignOn(request=request, wake_up=wake_up(transport, plan), character_time=plan.silence)
         result = await _drive(transport, table, plan)
         if isinstance(result, iec.ReadoutReceived):
             if result.valid is not False:
@@ -157,7 +156,7 @@ async def _read_burst(
     for _ in range(_TRIES):
         progress("waking the meter")
         await _set_line(transport, plan.start)
-        await transport.send(_wake(transport, plan) + plan.requests[0])
+        await transport.send(wake_up(transport, plan) + plan.requests[0])
         captured, complete = await _gather(transport, plan, _time_to_send(plan, plan.requests[0]), progress)
         if captured:
             return captured, () if complete else ("the meter stopped before its last telegram",)
@@ -177,7 +176,7 @@ async def _read_steps(
     if steps and not answered:
         raise LinkTimeout("the meter does not answer", code="no-answer", hint=_NO_ANSWER_HINT)
     progress(f"step {len(plan.requests)} of {len(plan.requests)}: waiting for the telegrams")
-    await transport.send(_wake(transport, plan) + last)
+    await transport.send(wake_up(transport, plan) + last)
     await asyncio.sleep(plan.settle)
     await _set_line(transport, plan.data)
     captured, complete = await _gather(transport, plan, 0.0, progress)
@@ -189,7 +188,7 @@ async def _read_steps(
 async def _step(transport: Transport, plan: LinePlan, request: bytes) -> bool:
     """Send one request and wait for the end of its answer; True when there was one."""
     for _ in range(_TRIES):
-        await transport.send(_wake(transport, plan) + request)
+        await transport.send(wake_up(transport, plan) + request)
         reader = FrameReader()
         wait = _time_to_send(plan, request) + plan.silence
         heard = False
@@ -241,7 +240,7 @@ async def _read_bus(
         # Nobody chose a line: take the bus's usual one. (A bus has even parity at every speed.)
         await _set_line(transport, plan.start)
     progress(f"asking {at}")
-    frames, problem = await MBus(transport, patience=plan.patience).read(at)
+    frames, problem = await MBus.on(transport, plan).read(at)
     return b"".join(frame.to_bytes() for frame in frames), (problem,) if problem else ()
 
 
@@ -253,14 +252,6 @@ async def _set_line(transport: Transport, settings: LineSettings) -> None:
         except LinkUnavailable as error:
             if error.code != "line-settings":
                 raise
-
-
-def _wake(transport: Transport, plan: LinePlan) -> bytes:
-    """Return the wake-up, as long in time as the family wants it whatever speed the line has."""
-    if not isinstance(transport, SerialTransport) or not plan.wake_up:
-        return plan.wake
-    count = math.ceil(plan.wake_up * plan.start.byte_time / transport.line.byte_time)
-    return bytes((plan.wake_byte,)) * count
 
 
 def _time_to_send(plan: LinePlan, request: bytes) -> float:

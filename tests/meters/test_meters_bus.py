@@ -203,6 +203,17 @@ def test_silence_is_waited_for_as_long_as_the_standard_has_it_and_the_patience_m
     assert exchanger.receive(b"\xe5", end - 0.001) == Acknowledged()
 
 
+def test_a_wake_up_goes_out_in_one_piece_with_each_request_and_takes_its_time() -> None:
+    exchanger = Exchanger(2400, patience=0.1, wake=bytes(240))
+    request = requests.reset_link(1)
+    exchanger.begin(Exchange(request, Expect.ACKNOWLEDGE, retries=1), 0.0)
+    waits = (245 * 11 + 330) / 2400 + 0.15
+    for n, outcome in ((1, None), (2, Silence())):
+        assert exchanger.data_to_send() == bytes(240) + request
+        assert exchanger.next_deadline == pytest.approx(n * waits)
+        assert exchanger.handle_timer(exchanger.next_deadline) == outcome
+
+
 def test_an_echo_in_pieces_takes_no_time_from_the_meter() -> None:
     exchanger = Exchanger(300, patience=0.1, gap=0.05)
     request = requests.reset_link(1)

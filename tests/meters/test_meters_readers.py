@@ -13,6 +13,7 @@ from decimal import Decimal
 
 import pytest
 
+from hil.faces.bus import BusFace, BusMeter
 from hil.faces.t230 import T230Face
 from hil.faces.t330 import T330Face
 from hil.faces.text import NamelessTextFace, TextFace
@@ -144,6 +145,27 @@ async def test_t330_takes_four_steps_and_changes_the_line() -> None:
     assert report.meter["family"] == "t330"
     assert pick(report, "max_power").time is not None
     assert "step 4 of 4: waiting for the telegrams" in told
+
+
+async def test_a_sleeping_meter_on_a_bus_is_woken_before_each_request() -> None:
+    text = (
+        'name = "x"\ntitle = "X"\nprotocol = "mbus"\n[line]\ndialogue = "bus"\nstart = "2400 8E1"\n'
+        'data = "2400 8E1"\nwake_up = 40\npatience = 1.0\n'
+    )
+    family = read_profile(text, "x.toml")
+    asked: list[bytes] = []
+
+    class Sleeper(BusFace):
+        def receive(self, data: bytes, now: float) -> bytes:
+            asked.append(data)
+            return super().receive(data.removeprefix(bytes(40)), now) if data.startswith(bytes(40)) else b""
+
+    async with on_a_line(lambda m: Sleeper([BusMeter(m.meter, 5)]), family) as (_, transport):
+        await transport.set_line(LineSettings(2400, 8, "E", 1))
+        report = await read_meter(transport, family, address="5")
+    assert pick(report, "energy").value is not None
+    assert len(asked) > 2
+    assert all(data.count(0, 0, 40) == 40 for data in asked)
 
 
 async def test_silence_is_a_timeout_with_a_hint() -> None:

@@ -80,11 +80,12 @@ class Exchanger:
 
     An answer is waited for as long as the standard lets a meter take at this speed (:attr:`answer_time`), and for
     ``patience`` seconds more: what converters, radio links and networks add. ``gap`` seconds between two octets end a
-    telegram.
+    telegram. ``wake`` goes out in one piece with each request, before it.
     """
 
-    def __init__(self, baud: int = 2400, *, patience: float = 0.3, gap: float = 0.15) -> None:
+    def __init__(self, baud: int = 2400, *, patience: float = 0.3, gap: float = 0.15, wake: bytes = b"") -> None:
         self.baud = baud
+        self._wake = wake
         self._patience = patience
         self._gap = gap
         self._reader = FrameReader()
@@ -161,7 +162,7 @@ class Exchanger:
         assert self._exchange is not None
         self._reader.flush()
         self._heard.clear()
-        self._to_send = self._exchange.octets
+        self._to_send = self._wake + self._exchange.octets
         on_the_line = len(self._to_send) * CHARACTER_BITS / self.baud
         wait = 0.0 if self._exchange.expect is Expect.NOTHING else self.answer_time + self._patience
         self._deadline = self._answer_by = now + on_the_line + wait
