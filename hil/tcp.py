@@ -7,12 +7,14 @@ from types import TracebackType
 from typing import Self
 
 from hil.wire import HandlerFactory, WireDriver
+from meterlink.transport.stream_protocol import StreamProtocol
 
 
-class Connection(asyncio.Protocol):
+class Connection(StreamProtocol):
     """One connection to the simulated meter."""
 
     def __init__(self, server: TcpServer) -> None:
+        super().__init__()
         self._server = server
         self.transport: asyncio.Transport | None = None
         self.driver: WireDriver | None = None

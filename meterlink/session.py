@@ -92,6 +92,7 @@ class Session:
         self._expected_title = expected_title
         self._deadlines = deadlines or Deadlines()
         self._events: deque[LinkEvent] = deque()
+        self._now: Callable[[], float] = _loop_time
         self._in_exchange = False
         self.notifications: deque[Notification] = deque(maxlen=_MOST_NOTIFICATIONS)
         """What the meter pushed, the oldest first."""
@@ -110,6 +111,7 @@ class Session:
 
         Raises LinkError, AssociationRefused, MeterNotTrusted, SecurityError or ProtocolError; nothing stays open then.
         """
+        self._now = asyncio.get_running_loop().time
         try:
             await self._transport.open()
             await self._connect()
@@ -224,7 +226,8 @@ class Session:
                     if isinstance(event, Notification):
                         self.notifications.append(event)
                         continue
-                    self._check_title()
+                    if self._expected_title is not None:
+                        self._check_title(self._expected_title)
                     if isinstance(event, Send):
                         out = event.apdu
                     else:
@@ -233,10 +236,10 @@ class Session:
                     raise _no_answer()
         return answers
 
-    def _check_title(self) -> None:
-        expected, given = self._expected_title, self._association.server_title
+    def _check_title(self, expected: bytes) -> None:
+        given = self._association.server_title
         # A general block of the AARE itself comes before any title; the association is not open then.
-        if expected is None or given == expected or self._association.state is State.PENDING:
+        if given == expected or self._association.state is State.PENDING:
             return
         told = "none" if given is None else given.hex().upper()
         raise MeterNotTrusted(
@@ -248,8 +251,8 @@ class Session:
     async def _next_pdu(self, patience: _Patience) -> bytes:
         while True:
             while not self._events:
-                await self._drive(patience.deadline)
-                patience.look(self._now(), self._link.pending)
+                now = await self._drive(patience.deadline)
+                patience.look(now, self._link.pending)
             event = self._take_event()
             if isinstance(event, PduReceived):
                 return event.data
@@ -276,15 +279,17 @@ class Session:
             raise _closed(event.reason)
         return event
 
-    async def _drive(self, deadline: float) -> None:
+    async def _drive(self, deadline: float) -> float:
+        """Send what is to be sent and take what comes, until the next deadline; return the time then."""
         now = self._now()
         out = self._link.data_to_send(now)
         if out:
             await self._transport.send(out, timeout=max(deadline - now, 0.001))
+            now = self._now()
         timer = self._link.next_deadline
-        until = deadline if timer is None else min(timer, deadline)
+        until = deadline if timer is None or timer > deadline else timer
         try:
-            data = await self._transport.receive(timeout=max(until - self._now(), 0.0))
+            data = await self._transport.receive(timeout=max(until - now, 0.0))
         except LinkTimeout:
             data = b""
         # Both clocks are looked at whatever came: a peer that never stops talking must not hold the session.
@@ -297,15 +302,12 @@ class Session:
             self._events.extend(self._link.handle_timer(now))
         if now >= deadline and all(isinstance(event, LinkNoise) for event in self._events):
             raise _no_answer()
+        return now
 
     def _count(self, data: bytes) -> None:
         self.octets_received += len(data)
         if self.on_octets is not None:
             self.on_octets(self.octets_received)
-
-    @staticmethod
-    def _now() -> float:
-        return asyncio.get_running_loop().time()
 
 
 class _Patience:
@@ -323,6 +325,10 @@ class _Patience:
         if pending > self._most:
             self._most = pending
             self.deadline = max(self.deadline, min(now + self._answer, self._end))
+
+
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _no_answer() -> LinkTimeout:

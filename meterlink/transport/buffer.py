@@ -30,6 +30,8 @@ class ReceiveBuffer:
         self._full = False
         self._data = bytearray()
         self._waiter: asyncio.Future[None] | None = None
+        self._due: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._end: LinkError | None = None
 
     def __len__(self) -> int:
@@ -63,6 +65,9 @@ class ReceiveBuffer:
         """End the stream: what came before is still delivered, then ``error`` is raised. The first end counts."""
         if self._end is None:
             self._end = error
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
             self._wake()
 
     def clear(self) -> bytes:
@@ -91,13 +96,32 @@ class ReceiveBuffer:
             return
         loop = asyncio.get_running_loop()
         waiter = self._waiter = loop.create_future()
-        timer = None if timeout is None else loop.call_later(max(timeout, 0.0), self._wake)
+        self._due = None if timeout is None else loop.time() + max(timeout, 0.0)
+        if self._due is not None:
+            self._watch(loop, self._due)
         try:
             await waiter
         finally:
             self._waiter = None
-            if timer is not None:
-                timer.cancel()
+
+    def _watch(self, loop: asyncio.AbstractEventLoop, due: float) -> None:
+        """Have the clock looked at when ``due`` comes. Nearly every wait ends long before, and the next begins at once:
+        a timer that is set earlier stays, and sets itself anew, instead of one being made and cancelled each time."""
+        if self._timer is not None:
+            if self._timer.when() <= due:
+                return
+            self._timer.cancel()
+        self._timer = loop.call_at(due, self._look_at_clock)
+
+    def _look_at_clock(self) -> None:
+        self._timer = None
+        if self._waiter is None or self._due is None:
+            return
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._due:
+            self._watch(loop, self._due)
+        else:
+            self._wake()
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

@@ -10,6 +10,7 @@ from meterlink.errors import LinkLost, LinkTimeout, LinkUnavailable
 from meterlink.transport.base import Transport
 from meterlink.transport.head import on_bridge
 from meterlink.transport.stream import StreamTransport
+from meterlink.transport.stream_protocol import StreamProtocol
 from meterlink.transport.url import Context, Options, TransportUrl
 
 DEFAULT_PORT: Final = 4059
@@ -19,8 +20,9 @@ SEND_BUFFER: Final = 65536
 """Bytes that the system takes ahead of the far end."""
 
 
-class _Protocol(asyncio.Protocol):
+class _Protocol(StreamProtocol):
     def __init__(self, owner: TcpTransport) -> None:
+        super().__init__()
         self._owner = owner
         self.room = asyncio.Event()
         self.room.set()

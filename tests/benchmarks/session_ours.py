@@ -71,7 +71,9 @@ def session_of(job: dict[str, Any], store: Store | None) -> Session:
         if job["framing"] == "hdlc"
         else WrapperLink(Role.CLIENT, client_sap=job["sap"])
     )
-    return Session(transport, link, ClientAssociation(config(job, job["counter"])))
+    # As the program does, and gurux-dlms: in HDLC the end of the link releases the association.
+    release = job["framing"] != "hdlc"
+    return Session(transport, link, ClientAssociation(config(job, job["counter"])), release=release)
 
 
 async def once(job: dict[str, Any], store: Store | None) -> None:

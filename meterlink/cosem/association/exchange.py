@@ -28,8 +28,12 @@ class Exchange(Protocol):
     """One service under way."""
 
     results: tuple[Data | MeterRefused, ...]
-    what: str
     count: int
+
+    @property
+    def what(self) -> str:
+        """The request in words, for the message of a refusal."""
+        ...
 
     def first(self) -> Request:
         """Return the request."""
@@ -58,8 +62,12 @@ class GetExchange:
         self._attributes = attributes
         self._blocks = Assembler(limit)
         self.count = len(attributes)
-        self.what = f"GET of {', '.join(map(str, attributes))}"
         self.results: tuple[Data | MeterRefused, ...] = ()
+
+    @property
+    def what(self) -> str:
+        """The request in words."""
+        return f"GET of {', '.join(map(str, self._attributes))}"
 
     def first(self) -> Request:
         """Return the request."""
@@ -127,8 +135,12 @@ class SetExchange:
         self._may_split = blocks
         self._content: Splitter | None = None
         self.count = len(items)
-        self.what = f"SET of {', '.join(map(str, self._attributes))}"
         self.results: tuple[Data | MeterRefused, ...] = ()
+
+    @property
+    def what(self) -> str:
+        """The request in words; no value stands in it."""
+        return f"SET of {', '.join(map(str, self._attributes))}"
 
     def first(self) -> Request:
         """Return the request. Raises UsageError when it does not fit and must not go in blocks."""
@@ -207,8 +219,12 @@ class ActionExchange:
         self._content: Splitter | None = None
         self._blocks = Assembler(limit)
         self.count = len(items)
-        self.what = f"ACTION on {', '.join(map(str, self._methods))}"
         self.results: tuple[Data | MeterRefused, ...] = ()
+
+    @property
+    def what(self) -> str:
+        """The request in words; no parameter stands in it."""
+        return f"ACTION on {', '.join(map(str, self._methods))}"
 
     def first(self) -> Request:
         """Return the request. Raises UsageError when it does not fit and must not go in blocks."""

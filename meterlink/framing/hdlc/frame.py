@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from fastcrc.crc16 import ibm_sdlc
 
@@ -64,8 +64,7 @@ class HdlcFrame:
         return read_rest(data, header)
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(NamedTuple):
     """What stands in front of a frame: its ``length`` and where the parts end, as offsets from the opening flag."""
 
     length: int

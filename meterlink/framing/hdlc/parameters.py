@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from construct import ConstructError
@@ -55,34 +56,43 @@ class HdlcParameters:
 
     def to_bytes(self) -> bytes:
         """Return the information field of SNRM or UA."""
-        values = (
-            (_TRANSMIT_INFORMATION, _shortest(self.max_information_transmit)),
-            (_RECEIVE_INFORMATION, _shortest(self.max_information_receive)),
-            (_TRANSMIT_WINDOW, self.window_transmit.to_bytes(_WINDOW_OCTETS, "big")),
-            (_RECEIVE_WINDOW, self.window_receive.to_bytes(_WINDOW_OCTETS, "big")),
-        )
-        return bytes(
-            PARAMETERS.build({"values": [{"id": number, "value": value} for number, value in values], "user_data": b""})
-        )
+        return _write(self)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> HdlcParameters:
         """Read the information field of SNRM or UA; what it does not name has its default, and what goes beyond the
         limits of the standard is cut to them. Raises :class:`~meterlink.errors.ProtocolError` (``parameters``)."""
-        if not data:
-            return cls()
-        try:
-            values = {item.id: int.from_bytes(item.value, "big") for item in PARAMETERS.parse(data)["values"]}
-        except ConstructError:
-            raise ProtocolError("the parameters of a link are malformed", code="parameters") from None
-        if 0 in (values.get(number, 1) for number in range(_TRANSMIT_INFORMATION, _RECEIVE_WINDOW + 1)):
-            raise ProtocolError("a parameter of a link is zero", code="parameters")
-        return cls(
-            min(values.get(_TRANSMIT_INFORMATION, DEFAULT_INFORMATION), MAX_INFORMATION),
-            min(values.get(_RECEIVE_INFORMATION, DEFAULT_INFORMATION), MAX_INFORMATION),
-            min(values.get(_TRANSMIT_WINDOW, 1), MAX_WINDOW),
-            min(values.get(_RECEIVE_WINDOW, 1), MAX_WINDOW),
-        )
+        return _read(data) if data else cls()
+
+
+# A rig sets up the same link ten thousand times a night: what its stations say is worked out once.
+@lru_cache(maxsize=64)
+def _write(parameters: HdlcParameters) -> bytes:
+    values = (
+        (_TRANSMIT_INFORMATION, _shortest(parameters.max_information_transmit)),
+        (_RECEIVE_INFORMATION, _shortest(parameters.max_information_receive)),
+        (_TRANSMIT_WINDOW, parameters.window_transmit.to_bytes(_WINDOW_OCTETS, "big")),
+        (_RECEIVE_WINDOW, parameters.window_receive.to_bytes(_WINDOW_OCTETS, "big")),
+    )
+    return bytes(
+        PARAMETERS.build({"values": [{"id": number, "value": value} for number, value in values], "user_data": b""})
+    )
+
+
+@lru_cache(maxsize=64)
+def _read(data: bytes) -> HdlcParameters:
+    try:
+        values = {item.id: int.from_bytes(item.value, "big") for item in PARAMETERS.parse(data)["values"]}
+    except ConstructError:
+        raise ProtocolError("the parameters of a link are malformed", code="parameters") from None
+    if 0 in (values.get(number, 1) for number in range(_TRANSMIT_INFORMATION, _RECEIVE_WINDOW + 1)):
+        raise ProtocolError("a parameter of a link is zero", code="parameters")
+    return HdlcParameters(
+        min(values.get(_TRANSMIT_INFORMATION, DEFAULT_INFORMATION), MAX_INFORMATION),
+        min(values.get(_RECEIVE_INFORMATION, DEFAULT_INFORMATION), MAX_INFORMATION),
+        min(values.get(_TRANSMIT_WINDOW, 1), MAX_WINDOW),
+        min(values.get(_RECEIVE_WINDOW, 1), MAX_WINDOW),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,8 @@ and puts on the line what stands in :attr:`Station.to_send`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from meterlink.errors import LocalProtocolError, ProtocolError
 from meterlink.framing.hdlc.control import Control, FrameKind, control
@@ -46,8 +45,7 @@ _LLC_LENGTH: Final = 3
 _LLCS: Final = tuple(LLC_OF.values())
 
 
-@dataclass(frozen=True, slots=True)
-class Outbound:
+class Outbound(NamedTuple):
     """A frame to send, without its addresses."""
 
     control: Control

@@ -8,15 +8,13 @@ will be sent again.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 MODULUS: Final = 8
 """Sequence numbers have three bits."""
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(NamedTuple):
     """One I frame to send."""
 
     number: int
