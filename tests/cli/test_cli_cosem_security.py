@@ -142,10 +142,16 @@ def site(tmp_path: Path) -> Site:
     return Site(tmp_path)
 
 
+def issue_meter(site: Site, title: str, out: str) -> str:
+    """Issue key and certificate of a meter; return the file."""
+    words = ("--system-title", title, "--out", out, "--json")
+    return str(site.here("authority", "issue-meter", *words).json["file"])
+
+
 @contextmanager
 def certified_meter(site: Site) -> Iterator[tuple[str, str]]:
     """`hil meter` with a certificate of the site's authority; yields its URLs, serial and TCP."""
-    issued = site.here("authority", "issue-meter", "--system-title", TITLE, "--out", "meters", "--json").json["file"]
+    issued = issue_meter(site, TITLE, "meters")
     listen = ("--listen", "pty:", "--listen", "tcp://127.0.0.1:0")
     identity = ("--domain", "authority/Heat.domain.json", "--certificate", issued, "--key", issued)
     with site.process(sys.executable, "-m", "meterlink", "hil", "meter", *listen, *identity) as process:
@@ -190,9 +196,7 @@ def test_what_must_not_get_into_a_meter_does_not(site: Site) -> None:
     site.certify("Commissioning")
     with certified_meter(site) as (serial, tcp):
         before = own(site, tcp, "before.pem")
-        another = site.here("authority", "issue-meter", "--system-title", "00" * 8, "--out", "others", "--json").json[
-            "file"
-        ]
+        another, other_key = (issue_meter(site, title, "others") for title in ("00" * 8, TITLE))
         for file, status, code in (
             (another, 2, "system-title"),  # of another meter
             (next((site.folder / "answers").glob("*.jpg")), 4, "certificate-format"),
@@ -201,9 +205,6 @@ def test_what_must_not_get_into_a_meter_does_not(site: Site) -> None:
         ):
             done = site.here("cosem", "security", "import", serial, file)
             assert (done.status, done.code) == (status, code)
-        other_key = site.here("authority", "issue-meter", "--system-title", TITLE, "--out", "others", "--json").json[
-            "file"
-        ]
         done = site.here("cosem", "security", "import", tcp, other_key)
         assert (done.status, done.code) == (6, "other-reason")  # the meter does not hold its key
         done = site.here("cosem", "security", "activate", tcp, "authenticated", "--yes")
