@@ -1,5 +1,6 @@
 """general-ciphering and general-signing as the URL asks for them, against a meter of the field."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,21 @@ from session_support import credential, utc_now
 from certs.domain import make_domain
 from certs.entries import Credential, Notice
 from certs.levels import Level
+from hil.meter.association import ClientSession
+from hil.meter.messages import MessageHandler, Reply
+from hil.wire import WireTransport
 from meterlink.cli import acting
+from meterlink.commands.connect import meter_session, target_of
+from meterlink.commands.secrets import meter_secrets
+from meterlink.cosem import data as cosem
+from meterlink.cosem.apdu import DataNotification
+from meterlink.cosem.association import Notification
+from meterlink.cosem.names import Attribute
+from meterlink.counter_file import FileCounterStore
+from meterlink.errors import SecurityError
+from meterlink.session import Session
 from meterlink.transport.replay import read_recording
+from meterlink.values import Obis
 
 CIPHERED, SIGNED = 0xDD, 0xDF
 GENERAL = "ciphering=general-ciphering"
@@ -231,3 +245,72 @@ def test_the_agreement_key_must_be_private(meterlink, field_meter: FieldMeter, t
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     assert private.decode().splitlines()[1] not in done.err
+
+
+class Pushing:
+    """Stands between a client's association with the meter and its line, and puts a message in front of an answer."""
+
+    def __init__(self, meter: FieldMeter, make: Callable[[ClientSession], bytes]) -> None:
+        self._meter = meter
+        self._make = make
+        self.pushed = b""
+
+    def session(self, url: str, keys: Path, store: FileCounterStore, who: Credential) -> Session:
+        """Return a session with the meter over a line in this process."""
+        transport = WireTransport(lambda: self._meter.server.wrapper_connection(wrap=self._wrap))
+        return meter_session(target_of(url), transport, who, utc_now, meter_secrets(keys, {}), store)
+
+    def _wrap(self, session: ClientSession) -> MessageHandler:
+        return _Pushed(self, session)
+
+    def answer(self, session: ClientSession, apdu: bytes, now: float) -> Reply:
+        pushes = []
+        if apdu[0] in (CIPHERED, SIGNED) and session._model is not None and not self.pushed:
+            self.pushed = self._make(session)
+            pushes = [self.pushed]
+        reply = session.receive(apdu, now)
+        return Reply(pushes + reply.apdus, reply.close)
+
+
+class _Pushed:
+    def __init__(self, between: Pushing, session: ClientSession) -> None:
+        self._between = between
+        self._session = session
+
+    def receive(self, apdu: bytes, now: float) -> Reply:
+        return self._between.answer(self._session, apdu, now)
+
+    def link_lost(self) -> None:
+        self._session.link_lost()
+
+
+PUSH = DataNotification(1, None, cosem.u32(4711))
+SERIAL = Attribute(1, Obis.parse("0-0:96.1.0"), 2)
+
+
+def notified(session: ClientSession) -> bytes:
+    return session._table.notify(PUSH)
+
+
+@pytest.mark.parametrize(("sap", "security", "more", "tag"), [WAYS[at] for at in (1, 3, 4, 5, 6, 7, 8, 10)])
+async def test_40_notifications_come_in_every_way_and_a_recorded_one_in_no_later_session(
+    field_meter: FieldMeter, tmp_path: Path, sap: int, security: str, more: str, tag: int
+) -> None:
+    keys, who = field_meter.key_file(tmp_path), credential(make_domain("A", "a@example.org", utc_now()), Level.TEST)
+    url = f"tcp://127.0.0.1:1?security={security}&client={sap}&{more}"
+    first = Pushing(field_meter, notified)
+    async with first.session(url, keys, FileCounterStore(tmp_path / "counters"), who) as session:
+        assert await session.get(SERIAL) == cosem.visible_string("00815004")
+        assert list(session.notifications) == [Notification(PUSH, protected=True)]
+    assert first.pushed[0] == tag
+    again = Pushing(field_meter, lambda _: first.pushed)
+    session = again.session(url, keys, FileCounterStore(tmp_path / "counters"), who)
+    with pytest.raises(SecurityError) as caught:
+        async with session:
+            await session.get(SERIAL)
+    assert caught.value.code == "replay"
+    assert not session.notifications
+    later = Pushing(field_meter, notified)
+    async with later.session(url, keys, FileCounterStore(tmp_path / "counters"), who) as session:
+        await session.get(SERIAL)
+        assert len(session.notifications) == 1
