@@ -6,6 +6,7 @@ import datetime as dt
 from typing import Final
 
 from hil.meter.device import HeatMeter
+from hil.meter.eventlog import EventCode
 from hil.meter.physics import Fault, HourRecord, Maximum
 from meterlink.framing.mbus.frame import LongFrame
 from meterlink.mbus.commands import encode_moment
@@ -82,7 +83,21 @@ def _dates(meter: HeatMeter) -> bytes:
         + b"\x84\x8f\x0f\x6d"
         + yearly
         + (b"\xc4\x8f\x0f\x6d" + monthly)
+        + _faults(meter)
     )
+
+
+def _faults(meter: HeatMeter) -> bytes:
+    """Return when each fault began that the meter had: a time point during error, its name as a plain-text unit."""
+    began: dict[Fault, dt.datetime] = {}
+    for event in meter.events.rows:
+        if event.code is EventCode.FAULT_SET:
+            began |= {fault: event.time for fault in Fault if event.detail & fault}
+    out = b""
+    for fault, time in began.items():
+        name = f"F{fault.bit_length() - 1}".encode("ascii")
+        out += b"\x34\xfc\x6e" + bytes((len(name),)) + name[::-1] + encode_moment(time)
+    return out
 
 
 def _month(storage: int, record: HourRecord) -> bytes:
