@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -16,6 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
+from done import Done
 from hypothesis import settings
 
 from certs import clock, domain, importing, payload, profile, request, requesting, sealing, token
@@ -151,29 +151,12 @@ class Device:
         return importing.import_certificate(self.store(), leaf, activate=True)
 
 
-@dataclass(frozen=True)
-class Ran:
-    """What a command did."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-    @property
-    def error(self) -> dict[str, Any]:
-        return json.loads(self.err.strip().splitlines()[-1])["error"]
-
-
-def cli(*arguments: str | Path, group: Any = certs_group) -> Ran:
+def cli(*arguments: object, group: Any = certs_group) -> Done:
     """Run ``meterlink certs ARGUMENTS`` in this process."""
     out, err = StringIO(), StringIO()
     with redirect_stdout(out), redirect_stderr(err):
         status = run(group, [str(argument) for argument in arguments], prog_name="meterlink certs")
-    return Ran(status, out.getvalue(), err.getvalue())
+    return Done(status, out.getvalue(), err.getvalue())
 
 
 @contextmanager

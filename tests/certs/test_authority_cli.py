@@ -9,14 +9,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from authority_support import MAIL, ORGANIZATION, PASSPHRASE, quick_sealing
+from certs_support import cli
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from done import Done
 
 from certs import clock, keys, payload, request, token
 from certs.cli import operating
@@ -31,26 +32,13 @@ from certs.qr import read_one
 from certs.revocation import load_crl
 
 
-@dataclass
-class Result:
-    status: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-    @property
-    def code(self) -> str:
-        return str(json.loads(self.err)["error"]["code"])
+def call(*arguments: object) -> Done:
+    return cli(*arguments, group=group)
 
 
-def call(*arguments: object) -> Result:
-    out, err = io.StringIO(), io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err):
-        status = run(group, [str(argument) for argument in arguments])
-    return Result(status, out.getvalue(), err.getvalue())
+def error_code(result: Done) -> str:
+    """Of the error, beside which nothing is told."""
+    return str(json.loads(result.err)["error"]["code"])
 
 
 def good(*arguments: object) -> Any:
@@ -64,7 +52,7 @@ def refused(*arguments: object) -> str:
     result = call(*arguments, "--json")
     assert result.status != 0
     assert result.out == ""
-    return result.code
+    return error_code(result)
 
 
 @pytest.fixture
@@ -227,7 +215,7 @@ def test_the_root_may_have_a_passphrase_of_its_own(place: Path, monkeypatch: pyt
 )
 def test_what_cannot_be_done(founded: Path, arguments: tuple[str, ...], code: str, status: int) -> None:
     result = call(*arguments, "--json")
-    assert (result.code, result.status, result.out) == (code, status, "")
+    assert (error_code(result), result.status, result.out) == (code, status, "")
 
 
 def test_no_authority(place: Path) -> None:
@@ -295,7 +283,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
     return typed
 
 
-def typing(terminal: Terminal, text: str, *arguments: object) -> Result:
+def typing(terminal: Terminal, text: str, *arguments: object) -> Done:
     terminal.seek(0)
     terminal.truncate()
     terminal.write(text)
@@ -303,7 +291,7 @@ def typing(terminal: Terminal, text: str, *arguments: object) -> Result:
     out, err = io.StringIO(), Terminal()
     with redirect_stdout(out), redirect_stderr(err):
         status = run(group, [str(argument) for argument in arguments])
-    return Result(status, out.getvalue(), err.getvalue())
+    return Done(status, out.getvalue(), err.getvalue())
 
 
 def test_the_operator_is_asked_in_a_terminal(founded: Path, terminal: Terminal) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from certs_support import Ran, cli
+from certs_support import cli
+from done import Done
 
 from certs.cli.authority import authority as authority_group
 
@@ -104,5 +105,5 @@ def test_revocation_through_the_authority(place: Path) -> None:
         technician("revoked", path)
     (active,) = [entry for entry in technician("list") if entry["active"]]
     assert active["level"] == "Consumer"
-    again: Ran = cli("import", *(place / "first").glob("*.jpg"), "--json")
+    again: Done = cli("import", *(place / "first").glob("*.jpg"), "--json")
     assert json.loads(again.err.splitlines()[-1])["error"]["code"] == "revoked"

@@ -1,72 +1,26 @@
 """The command line as its user meets it: verbs, exit statuses, the form of errors, Ctrl-C."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
 import pytest
+from program import Program, start
 
 from meterlink import samples
-from meterlink.cli.main import main, root
+from meterlink.cli.main import root
 
 VERBS = {"authority", "certs", "configure", "cosem", "decode", "demo", "doctor", "find", "hil", "read"}
 
 
 @pytest.fixture(autouse=True)
-def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("METERLINK_HOME", str(tmp_path / "home"))
+def own_authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("METERLINK_AUTHORITY", str(tmp_path / "authority"))
-
-
-@dataclass(frozen=True)
-class Done:
-    status: int
-    out: str
-    err: str
-
-
-class Program:
-    """The program in this process: the same code as the process, without its second of start-up."""
-
-    def __init__(self, capture: pytest.CaptureFixture[str]) -> None:
-        self._capture = capture
-
-    def __call__(self, *words: str) -> Done:
-        status = main(words)
-        out, err = self._capture.readouterr()
-        return Done(status, out, err)
-
-
-@pytest.fixture
-def meterlink(capsys: pytest.CaptureFixture[str]) -> Program:
-    return Program(capsys)
-
-
-@contextmanager
-def start(*words: str) -> Iterator[subprocess.Popen[bytes]]:
-    """The program as a process of its own, which does not outlive the test."""
-    command = [sys.executable, "-m", "meterlink", *words]
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment,
-        # A background job inherits SIGINT ignored, and would pass that on: here it must mean what it means to a user.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
 
 
 def test_help_lists_exactly_the_verbs_that_work(meterlink: Program) -> None:

@@ -3,14 +3,13 @@
 import asyncio
 import contextlib
 import json
-import os
 import signal
-import subprocess
 import sys
 
 import pytest
 from field_lines import FACES, on_a_line
 from mqtt_broker import PASSWORD, USER, free_port, mosquitto
+from program import start
 
 from meterlink import samples
 from meterlink.errors import LinkTimeout, LinkUnavailable
@@ -50,22 +49,9 @@ async def test_a_reading_is_published_and_stays(broker, meterlink) -> None:
     assert "heating/00004711/status" not in held
 
 
-def watch(url: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "meterlink", "read", "sim:heat", "--watch", "1", "--mqtt", url, "--json"]
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    return subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment,
-        # A background job inherits SIGINT ignored, and would pass that on.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-
-
 @pytest.mark.parametrize(("end", "status"), [(signal.SIGINT, 0), (signal.SIGKILL, -signal.SIGKILL)])
 async def test_a_watched_meter_is_online_until_the_program_ends(end, status, broker) -> None:
-    with watch(broker.url) as process:
+    with start("read", "sim:heat", "--watch", "1", "--mqtt", broker.url, "--json") as process:
         assert process.stdout is not None
         first = json.loads(await asyncio.to_thread(process.stdout.readline))
         serial = next(reading["value"] for reading in first["readings"] if reading["name"] == "serial_number")
