@@ -7,7 +7,7 @@ to test as well (:data:`UNENFORCED`): a call may start a test there, and nobody 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
 from certs.levels import Permission
@@ -44,7 +44,7 @@ class SetAttribute:
     permission: ClassVar[Permission] = Permission.COMMISSION
 
     attribute: Attribute
-    value: Data
+    value: Data = field(repr=False)
 
     async def run(self, session: Session) -> None:
         """Write it. Raises MeterRefused, or LinkError ``write-uncertain`` when the link broke meanwhile."""
@@ -60,7 +60,7 @@ class CallMethod:
     permission: ClassVar[Permission] = Permission.COMMISSION
 
     method: Method
-    argument: Data | None = None
+    argument: Data | None = field(default=None, repr=False)
 
     async def run(self, session: Session) -> Data:
         """Return what the method gives. Raises MeterRefused, or LinkError ``call-uncertain``."""

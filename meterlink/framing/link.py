@@ -8,7 +8,7 @@ client's and in the server's role.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 
@@ -31,7 +31,7 @@ class LinkConnected:
 class PduReceived:
     """A whole service data unit arrived (segments joined, LLC header removed)."""
 
-    data: bytes
+    data: bytes = field(repr=False)
     client_sap: int
     server_sap: int
     unnumbered: bool = False
@@ -52,7 +52,7 @@ class LinkNoise:
     ``sequence``)."""
 
     reason: str
-    data: bytes
+    data: bytes = field(repr=False)
 
 
 LinkEvent = LinkConnected | PduReceived | LinkClosed | LinkNoise

@@ -11,7 +11,7 @@ where the next begins; the link is closed then.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from construct import Const, Construct, Int16ub, Struct
@@ -39,7 +39,7 @@ class WrapperPdu:
 
     source: int
     destination: int
-    data: bytes
+    data: bytes = field(repr=False)
 
     def to_bytes(self) -> bytes:
         """Return header and APDU. Raises :class:`~meterlink.errors.LocalProtocolError` past 65,535 octets."""

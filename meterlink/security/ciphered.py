@@ -76,6 +76,10 @@ class Opened(NamedTuple):
     counter: int
     ciphering: Ciphering
 
+    def __repr__(self) -> str:
+        # What is inside may be a dedicated key or a password.
+        return f"Opened({len(self.apdu)} octets, {self.control}, counter={self.counter}, {self.ciphering.name})"
+
 
 def is_ciphered(apdu: bytes) -> bool:
     """Return whether ``apdu`` is one that :func:`unwrap` opens."""

@@ -102,7 +102,7 @@ _ROLES: Final = {
 class OpenedGeneral:
     """A general-ciphering APDU that verified."""
 
-    apdu: bytes
+    apdu: bytes = field(repr=False)
     header: GeneralHeader
     key_choice: KeyChoice
     control: SecurityControl

@@ -15,7 +15,7 @@ import asyncio
 import datetime as dt
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, TextIO, get_args
 
@@ -40,7 +40,7 @@ class Entry:
 
     t: float
     event: Event
-    data: bytes = b""
+    data: bytes = field(default=b"", repr=False)
     text: str = ""
 
     def to_json(self) -> str:

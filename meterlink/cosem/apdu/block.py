@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from meterlink.cosem.leaves import write_octets
 from meterlink.cosem.octets import Reader
@@ -14,7 +14,7 @@ class Block:
 
     last: bool
     number: int
-    content: bytes
+    content: bytes = field(repr=False)
 
     def write(self, out: bytearray) -> None:
         """Append the block."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
 from meterlink.cosem.leaves import write_octets
@@ -24,7 +24,7 @@ class GeneralBlock:
     window: int
     number: int
     acknowledged: int
-    content: bytes
+    content: bytes = field(repr=False)
 
     def to_bytes(self) -> bytes:
         """Return the APDU."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from meterlink.cosem import axdr
@@ -85,7 +85,7 @@ class GetResponseWithBlock:
     invoke: int
     last: bool
     block: int
-    content: bytes | DataAccessResult
+    content: bytes | DataAccessResult = field(repr=False)
 
     def to_bytes(self) -> bytes:
         """Return the APDU."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from fastcrc.crc16 import ibm_sdlc
@@ -33,7 +33,7 @@ class HdlcFrame:
     destination: HdlcAddress
     source: HdlcAddress
     control: Control
-    information: bytes = b""
+    information: bytes = field(default=b"", repr=False)
     segmented: bool = False
 
     def to_bytes(self) -> bytes:
@@ -46,8 +46,8 @@ class HdlcFrame:
         length = len(addresses) + (len(information) + 7 if information else 5)
         if length > MAX_LENGTH:
             raise LocalProtocolError(f"an information field of {len(information)} octets does not fit in a frame")
-        field = _FORMAT | (_SEGMENTED if self.segmented else 0) | length
-        content = field.to_bytes(2, "big") + addresses + bytes((self.control.byte,))
+        format_field = _FORMAT | (_SEGMENTED if self.segmented else 0) | length
+        content = format_field.to_bytes(2, "big") + addresses + bytes((self.control.byte,))
         if information:
             content += ibm_sdlc(content).to_bytes(2, "little") + information
         return _FLAG + content + ibm_sdlc(content).to_bytes(2, "little") + _FLAG
