@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import time
+from collections.abc import Callable, Generator, Iterable
+from contextlib import closing
 from typing import Any, Final
 
 from certs import qr
@@ -14,33 +16,51 @@ TIMEOUT: Final = 60.0
 
 
 def scan(source: int | str, *, timeout: float = TIMEOUT) -> str:
-    """Return the text of the first code of ours that a camera shows.
+    """Return the text of the first code of ours that a camera shows within ``timeout`` seconds.
 
     ``source`` is the camera's number, or a video file or stream. Raises :class:`ImageError` ``camera-unavailable`` or
     ``no-qr``.
     """
+    with closing(_pictures(source)) as pictures:
+        return first_code(pictures, timeout=timeout)
+
+
+def first_code(
+    pictures: Iterable[bytes], *, timeout: float = TIMEOUT, now: Callable[[], float] = time.monotonic
+) -> str:
+    """Return the text of the first code of ours in a row of picture files.
+
+    No picture is taken from the row once ``timeout`` seconds have passed by the clock ``now``. Raises
+    :class:`ImageError` ``no-qr``.
+    """
+    deadline = now() + timeout
+    with qr.Reader() as reader:
+        for picture in pictures:
+            for code in reader.scan(picture):
+                if code.is_ours:
+                    return code.text
+            if now() >= deadline:
+                break
+    raise ImageError("no-qr", "the camera showed no code of ours", "Hold the code still, in even light, and closer.")
+
+
+def _pictures(source: int | str) -> Generator[bytes, None, None]:
+    """Give each picture of a camera as a PNG file: all that OpenCV does here."""
     cv2 = _opencv()
     capture = cv2.VideoCapture(source)
     try:
         if not capture.isOpened():
             hint = "Connect it, close other programs that use it, or try another number."
             raise ImageError("camera-unavailable", f"the camera {source} cannot be opened", hint)
-        return _first_code(cv2, capture, time.monotonic() + timeout)
-    finally:
-        capture.release()
-
-
-def _first_code(cv2: Any, capture: Any, deadline: float) -> str:
-    with qr.Reader() as reader:
-        while time.monotonic() < deadline:
+        while True:
             there, frame = capture.read()
             if not there:
-                break
+                return
             encoded, picture = cv2.imencode(".png", frame)
-            found = [code.text for code in reader.scan(picture.tobytes()) if code.is_ours] if encoded else []
-            if found:
-                return str(found[0])
-    raise ImageError("no-qr", "the camera showed no code of ours", "Hold the code still, in even light, and closer.")
+            if encoded:
+                yield picture.tobytes()
+    finally:
+        capture.release()
 
 
 def _opencv() -> Any:

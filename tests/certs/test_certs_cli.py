@@ -16,9 +16,9 @@ from aiosmtpd.smtp import SMTP
 from certs_support import NOW, PASSPHRASE, Device, TestAuthority, cli, code, der, pem, unchanged
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from certs import camera, importing, payload, profile, request, requesting
+from certs import importing, payload, profile, request, requesting
 from certs.entries import Status
-from certs.errors import CertsError, ImageError
+from certs.errors import CertsError
 from certs.levels import Level
 from certs.qr import drawing
 from certs.store import Store
@@ -153,13 +153,6 @@ def test_scan_from_standard_input(device: Device) -> None:
         input=drawing.jpeg(device.authority.token()), capture_output=True, check=True,
     )  # fmt: skip
     assert json.loads(ran.stdout)["kind"] == "token"
-
-
-def test_scanning_with_a_camera_that_is_not_there() -> None:
-    with pytest.raises(ImageError) as caught:
-        camera.scan(99, timeout=1)
-    assert caught.value.code == "camera-unavailable"
-    assert caught.value.hint
 
 
 # --- request ---
