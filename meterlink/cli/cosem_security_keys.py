@@ -90,7 +90,8 @@ def agree_keys(url: str, out: Path, yes: bool, keys: Path | None, trace: Path | 
     Needs security=hls-ecdsa and --keys. A session with certificates agrees on fresh keys by itself, every time.
     """
     target = target_of(url)
-    if target.security != "hls-ecdsa" or keys is None or meter_secrets(keys).keys is None:
+    ciphered = target.url.options.get("ciphering", "").lower() != "none"
+    if target.security != "hls-ecdsa" or not ciphered or keys is None or meter_secrets(keys).keys is None:
         raise UsageError(
             "keys are agreed on after signatures, in place of keys that were shared before",
             code="association",

@@ -17,6 +17,7 @@ from certs.meter_request import MeterRequest, read_meter_request
 from certs.path import check_dates
 from meterlink.commands.security_setup import (
     CLIENT_TITLE,
+    OTHER,
     SUITE,
     certificate_in,
     export,
@@ -138,7 +139,7 @@ class ExportCertificate:
         found = certificate_in(await session.call(*setup.export_certificate(self.instance, named)))
         if title and title not in titles_in(found):
             raise ProtocolError(
-                f"the meter exports a certificate that is not that of {title.hex().upper()}", code="certificate-other"
+                f"the meter exports a certificate that is not that of {title.hex().upper()}", code=OTHER
             )
         return found
 

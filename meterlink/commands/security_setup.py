@@ -7,7 +7,7 @@ nothing, by the object list.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from cryptography import x509
 
@@ -33,6 +33,12 @@ from meterlink.values import Obis
 
 POLICY, SUITE, CLIENT_TITLE, METER_TITLE, CERTIFICATES = 2, 3, 4, 5, 6
 """Attributes of the class; version 0 has no certificates."""
+
+MOST_EXPORTS: Final = 64
+"""Certificates that are exported to be shown; a meter may list what it likes."""
+
+FORMAT, OTHER = "certificate-format", "certificate-other"
+"""Codes for what is exported and is no certificate, or another than was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +99,9 @@ class ShowSecurity:
             raise suite
         known = None
         if version > 0:
-            known = tuple([await self._known(session, info) for info in await listed(session, self.instance)])
+            infos = await listed(session, self.instance)
+            known = tuple([await self._known(session, info) for info in infos[:MOST_EXPORTS]])
+            known += tuple(KnownCertificate(info, None, "not-asked") for info in infos[MOST_EXPORTS:])
         return SecurityReport(version, policy, suite.as_int(), _title(client), _title(meter), known)
 
     async def _known(self, session: Session, info: CertificateInfo) -> KnownCertificate:
@@ -101,6 +109,10 @@ class ShowSecurity:
             return KnownCertificate(info, await export(session, self.instance, info))
         except MeterRefused as refused:
             return KnownCertificate(info, None, refused.code)
+        except ProtocolError as error:
+            if error.code not in (FORMAT, OTHER):
+                raise
+            return KnownCertificate(info, None, error.code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +188,7 @@ async def export(session: Session, instance: Obis, info: CertificateInfo) -> x50
     something else."""
     certificate = certificate_in(await session.call(*setup.export_certificate(instance, info.identification)))
     if not info.is_of(certificate.serial_number, certificate.issuer.public_bytes()):
-        raise ProtocolError("the meter exports another certificate than it was asked for", code="certificate-other")
+        raise ProtocolError("the meter exports another certificate than it was asked for", code=OTHER)
     return certificate
 
 
@@ -185,7 +197,7 @@ def certificate_in(answer: Data) -> x509.Certificate:
     try:
         return load_certificate(answer.as_bytes())
     except CertsError:
-        raise ProtocolError("what the meter exports is no certificate", code="certificate-format") from None
+        raise ProtocolError("what the meter exports is no certificate", code=FORMAT) from None
 
 
 async def meter_title(session: Session, instance: Obis) -> bytes:

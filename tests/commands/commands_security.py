@@ -12,6 +12,8 @@ from certs.domain import make_domain
 from certs.entries import Credential, Notice
 from certs.levels import Level
 from hil.meter.credentials import FieldKeys
+from hil.meter.messages import MessageHandler, Reply
+from hil.wire import WireHandler
 
 MASTER, NEW = bytes(range(0x30, 0x40)), bytes(range(0x80, 0x90))
 OTHER_UNICAST, OTHER_AUTHENTICATION = bytes(range(0x40, 0x50)), bytes(range(0x50, 0x60))
@@ -45,3 +47,36 @@ def with_keys(path: Path, name: str, **keys: bytes) -> Path:
     out.touch(mode=0o600)
     out.write_text("".join(f"{key} = {value!r}\n" for key, value in content.items()))
     return out
+
+
+class Cut:
+    """A meter on TCP that drops the connection at a client's ``at``-th message, before it is taken or after; the first
+    time alone, or with ``for_ever`` every connection after that. Two messages make the association."""
+
+    def __init__(self, meter: FieldMeter, *, delivered: bool, at: int = 3, for_ever: bool = False) -> None:
+        self._meter, self._delivered, self._at, self._for_ever = meter, delivered, at, for_ever
+        self.cuts = 0
+
+    def wrapper_connection(self) -> WireHandler:
+        """The meter's end of one connection."""
+        return self._meter.server.wrapper_connection(wrap=self._wrap)
+
+    def _wrap(self, association: MessageHandler) -> MessageHandler:
+        cut, messages = self, iter(range(1, 1000))
+
+        class Cutting:
+            def receive(self, apdu: bytes, now: float) -> Reply:
+                number = next(messages)
+                if cut.cuts and cut._for_ever:
+                    return Reply(close=True)
+                if number != cut._at or cut.cuts:
+                    return association.receive(apdu, now)
+                cut.cuts += 1
+                if cut._delivered:
+                    association.receive(apdu, now)
+                return Reply(close=True)
+
+            def link_lost(self) -> None:
+                association.link_lost()
+
+        return Cutting()

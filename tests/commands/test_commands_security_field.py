@@ -2,7 +2,7 @@
 
 import pytest
 from commands_field import CLIENT_TITLE, METER_TITLE, FieldMeter, served
-from commands_security import ECDSA, GMAC, shared, with_keys
+from commands_security import ECDSA, GMAC, OTHER_AUTHENTICATION, OTHER_UNICAST, Cut, shared, with_keys
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -14,7 +14,7 @@ from hil.meter.objects import security
 from hil.meter.objects.base import Attribute, CosemObject, Method, Refusal
 from hil.meter.objects.base import given as argument_of
 from meterlink.cosem.data import enum_, octet_string, structure
-from meterlink.cosem.objects.security_setup import serial_to_octets
+from meterlink.cosem.objects.security_setup import CertificateEntity, serial_to_octets
 from meterlink.cosem.results import DataAccessResult
 from meterlink.security.control import SecurityPolicy
 from meterlink.security.suites import Suite
@@ -167,6 +167,53 @@ def test_a_meter_may_write_serial_numbers_as_it_likes(meterlink, meter, old, mon
         serial = ":".join(number[at : at + 2] for at in range(0, 40, 2))
         assert meterlink("cosem", "security", "export", *words, "--serial", serial, "--out", out).status == 0
         assert x509.load_pem_x509_certificate(out.read_bytes()) == root
+
+
+@pytest.mark.parametrize(("delivered", "status", "code"), [(True, 0, ""), (False, 5, "write-lost")])
+def test_a_change_whose_answer_is_lost_is_looked_up(
+    meterlink, meter, old, tmp_path, delivered: bool, status: int, code: str
+) -> None:
+    made, _ = client_certificate(meter, bytes(8))
+    file = tmp_path / "client.pem.crt"
+    file.write_bytes(made.public_bytes(Encoding.PEM))
+    weak = SecurityPolicy.AUTHENTICATED_RESPONSE | SecurityPolicy.ENCRYPTED_RESPONSE
+    shared(meter).policies[Suite.SUITE_0] = weak
+    of_suite_1 = with_keys(old, "suite1.toml", unicast=OTHER_UNICAST, authentication=OTHER_AUTHENTICATION)
+    steps = (
+        (3, ECDSA, of_suite_1, ("import", file, "--entity", "client")),
+        (4, ECDSA, of_suite_1, ("remove", "--entity", "client", "--yes")),
+        (4, GMAC, old, ("activate", "authenticated", "encrypted", "--yes")),
+    )
+    known = meter.server._device.keys
+    for at, way, keys, (verb, *words) in steps:
+        if verb == "remove":
+            known.import_certificate(made.public_bytes(Encoding.DER), utc_now())
+        cut = Cut(meter, delivered=delivered, at=at)
+        with served(cut, "wrapper") as url:
+            done = meterlink("cosem", "security", verb, f"{url}&{way}", *words, "--keys", keys)
+        assert (done.status, done.code, cut.cuts) == (status, code, 1), verb
+        if verb != "activate":
+            assert (bytes(8) in known.clients) is (delivered == (verb == "import"))
+    assert shared(meter).policy(Suite.SUITE_0) == (SecurityPolicy(0x6C) if delivered else weak)
+
+
+def test_a_list_without_an_end_and_junk_in_it_are_shown_all_the_same(meterlink, meter, old, monkeypatch) -> None:
+    known = security._Known(CertificateEntity.OTHER, meter.server.identity.certificate, b"")
+    monkeypatch.setattr(security.SecuritySetup, "_known", lambda self: [known] * 100)
+    junk = iter([octet_string(b"junk"), octet_string(meter.made.domain.root.public_bytes(Encoding.DER))])
+    exported = []
+
+    def export(self, context, argument):
+        exported.append(argument)
+        return next(junk, octet_string(known.certificate.public_bytes(Encoding.DER)))
+
+    monkeypatch.setattr(security.SecuritySetup, "_export", export)
+    with served(meter.server, "wrapper") as url:
+        done = meterlink("cosem", "security", "show", f"{url}&{GMAC}", "--keys", old, "--json")
+    assert done.status == 0
+    told = [item.get("error") for item in done.json["certificates"]]
+    assert told == ["certificate-format", "certificate-other", *[None] * 62, *["not-asked"] * 36]
+    assert len(exported) == 64
 
 
 def test_what_cannot_be_meant(meterlink, tmp_path) -> None:

@@ -4,13 +4,12 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from commands_field import AUTHENTICATION, UNICAST, FieldMeter, served
-from commands_security import ECDSA, GMAC, MASTER, NEW, OTHER_UNICAST, OneCertificate, shared, with_keys
+from commands_field import AUTHENTICATION, UNICAST, served
+from commands_security import ECDSA, GMAC, MASTER, NEW, OTHER_UNICAST, Cut, OneCertificate, shared, with_keys
 from hypothesis import given
 from hypothesis import strategies as st
 
 from certs.levels import Level
-from hil.meter.messages import Reply
 from meterlink.cli import acting
 from meterlink.commands.secrets import MeterSecrets
 from meterlink.commands.security_keys import keys_to_transfer
@@ -125,39 +124,6 @@ def test_files_that_do_not_fit_are_refused_before_anything_is_opened(meterlink, 
     assert refused(meterlink, old, password_alone) == "new-keys"
 
 
-class Cut:
-    """Drops the connection at a client's third message, the transfer, before the meter has it or after; the first time
-    alone."""
-
-    def __init__(self, meter: FieldMeter, *, delivered: bool, for_ever: bool = False) -> None:
-        self._meter, self._delivered, self._for_ever = meter, delivered, for_ever
-        self.cuts = 0
-        self.transfers = 0
-
-    def wrapper_connection(self):
-        return self._meter.server.wrapper_connection(wrap=self._wrap)
-
-    def _wrap(self, association):
-        cut, messages = self, iter(range(1, 1000))
-
-        class Cutting:
-            def receive(self, apdu: bytes, now: float) -> Reply:
-                number = next(messages)
-                if cut.cuts and cut._for_ever:
-                    return Reply(close=True)
-                if number != 3 or cut.cuts:
-                    return association.receive(apdu, now)
-                cut.cuts += 1
-                if cut._delivered:
-                    association.receive(apdu, now)
-                return Reply(close=True)
-
-            def link_lost(self) -> None:
-                association.link_lost()
-
-        return Cutting()
-
-
 @pytest.mark.parametrize(
     ("delivered", "for_ever", "status", "code"),
     [(True, False, 0, ""), (False, False, 5, "write-lost"), (True, True, 5, "write-uncertain")],
@@ -198,7 +164,8 @@ def test_keys_are_agreed_on_and_kept_in_a_new_file(meterlink, meter, of_suite_1,
 def test_keys_are_agreed_on_where_the_association_allows_it(meterlink, meter, of_suite_1, tmp_path) -> None:
     out = tmp_path / "agreed.toml"
     words = ("--keys", of_suite_1, "--out", out, "--yes")
-    for security in ("certificate", "lls&client=18", GMAC.partition("=")[2]):
+    gmac, plain = (url.partition("=")[2] for url in (GMAC, ECDSA.replace("glo", "none")))
+    for security in ("certificate", "lls&client=18", gmac, plain):
         done = meterlink("cosem", "security", "agree-keys", f"tcp://127.0.0.1:1?security={security}", *words)
         assert (done.status, done.code) == (2, "association")
     done = meterlink("cosem", "security", "agree-keys", f"tcp://127.0.0.1:1?{ECDSA}", *words)
