@@ -7,6 +7,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
+from hypothesis import given
+from hypothesis import strategies as st
 from session_support import METER_TITLE, Bench, Breaking, utc_now
 
 from certs import profile
@@ -24,7 +26,7 @@ from meterlink.commands.security_certificates import (
 )
 from meterlink.commands.security_keys import GenerateKeyPair, TransferKeys
 from meterlink.commands.security_setup import ActivatePolicy, ShowSecurity
-from meterlink.commands.security_words import Wanted
+from meterlink.commands.security_words import Wanted, name_text
 from meterlink.cosem.objects.security_setup import CertificateEntity, CertificateType
 from meterlink.errors import LinkError, MeterNotTrusted, MeterRefused, NotPermitted, ProtocolError, UsageError
 from meterlink.security.control import SecurityPolicy
@@ -290,3 +292,32 @@ def test_a_request_is_read_from_pem_and_der_alike() -> None:
     der = request(ec.generate_private_key(ec.SECP256R1()))
     pem = x509.load_der_x509_csr(der).public_bytes(Encoding.PEM)
     assert read_meter_request(pem).der == read_meter_request(der).der == der
+
+
+def altered(changes: list[tuple[int, int]]) -> bytes:
+    """The name with some octets exchanged."""
+    octets = bytearray(NAME)
+    for place, octet in changes:
+        octets[place] = octet
+    return bytes(octets)
+
+
+NAME = x509.Name(
+    [
+        x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, "Wärme AG"),
+        x509.NameAttribute(x509.NameOID.COMMON_NAME, "CA 1"),
+    ]
+).public_bytes()
+
+
+def test_a_name_is_read_without_the_certificate_it_stands_in() -> None:
+    assert name_text(NAME) == "CA 1, Wärme AG"
+    long = x509.Name([x509.NameAttribute(x509.ObjectIdentifier("2.5.4.13"), "x" * 5000)] * 30).public_bytes()
+    assert name_text(long) == "no name"
+    for junk in (b"", b"CN=CA", NAME[:-1], NAME + b"\0", b"\x30\x84\xff\xff\xff\xff"):
+        assert name_text(junk) == "not readable"
+
+
+@given(st.binary(max_size=80) | st.lists(st.tuples(st.integers(0, len(NAME) - 1), st.integers(0, 255))).map(altered))
+def test_whatever_a_meter_calls_a_name_is_text_that_can_be_shown(octets: bytes) -> None:
+    assert name_text(octets).isprintable()
