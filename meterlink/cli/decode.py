@@ -11,6 +11,8 @@ from certs.cli.output import emit, json_option
 from meterlink import samples
 from meterlink.cli.report import as_renderable
 from meterlink.cli.trace import MAX_TRACE, show_trace, write_redacted
+from meterlink.commands.field import telegram_key
+from meterlink.commands.secrets import meter_secrets
 from meterlink.meters.decode import decode_capture
 from meterlink.tracing import read_capture
 from meterlink.tracing.capture import Framing
@@ -28,6 +30,8 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 def decode(file: str, keys: Path | None, redact: Path | None) -> None:
     """Decode a captured text readout or M-Bus telegram, or explain a trace; `-` reads standard input.
 
+    The key of an encrypted M-Bus telegram is taken from METERLINK_MBUS_KEY, 32 hex digits.
+
     A trace is what `--trace` wrote, or HDLC frames or TCP wrapper messages, as they are or in hex. `sample:uh50` and
     `sample:t550` are real readouts that come with the program.
     """
@@ -38,11 +42,12 @@ def decode(file: str, keys: Path | None, redact: Path | None) -> None:
     elif capture is not None and capture.framing is not Framing.OTHER:
         show_trace(capture, keys)
     else:
-        _show_readout(data if capture is None else capture.received)
+        _show_readout(data if capture is None else capture.received, keys)
 
 
-def _show_readout(data: bytes) -> None:
-    report = decode_capture(data)
+def _show_readout(data: bytes, keys: Path | None) -> None:
+    shared = meter_secrets(keys).keys
+    report = decode_capture(data, key=telegram_key(None if shared is None else bytes(shared.unicast)))
     emit(report.as_json(), lambda: as_renderable(report, with_tables=True))
 
 

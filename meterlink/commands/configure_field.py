@@ -134,7 +134,7 @@ async def configure_field_meter(
     at = one_meter(address)
     done: list[FieldChange] = []
     async with open_transport() as transport:
-        bus = MBus.on(transport, plan)
+        bus = MBus.on(transport, plan, key)
         for setting in settings:
             with _telling(done, setting):
                 change, at = await _apply(bus, at, setting, key)

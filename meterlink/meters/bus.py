@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import functools
 import math
 from typing import Final, Self, TypeVar
 
@@ -29,14 +30,20 @@ REMOTE_PATIENCE: Final = 0.3
 class MBus:
     """Requests to meters on one line. ``baud`` is the line's speed, for the deadlines; ``patience`` the seconds that an
     answer may come later than the standard has it (None: what the way there usually needs); ``wake`` goes out before
-    each request.
+    each request; ``key`` opens encrypted telegrams, which say only inside whether another one follows.
 
     Every method raises LinkError and its children for the transport, LinkTimeout ``no-answer`` when the meter does not
     answer, ProtocolError ``collision`` when what answers is no frame.
     """
 
     def __init__(
-        self, transport: Transport, *, baud: int | None = None, patience: float | None = None, wake: bytes = b""
+        self,
+        transport: Transport,
+        *,
+        baud: int | None = None,
+        patience: float | None = None,
+        wake: bytes = b"",
+        key: bytes | None = None,
     ) -> None:
         line = transport.line if isinstance(transport, SerialTransport) else None
         if patience is None:
@@ -45,14 +52,15 @@ class MBus:
         if baud is None:
             baud = _DEFAULT_BAUD if line is None else line.baud
         self._transport = transport
+        self._has_more = functools.partial(has_more, key=key)
         self._exchanger = Exchanger(baud, patience=patience, wake=wake)
 
     @classmethod
-    def on(cls, transport: Transport, plan: LinePlan | None) -> Self:
+    def on(cls, transport: Transport, plan: LinePlan | None, key: bytes | None = None) -> Self:
         """Return the master for meters that are spoken to as ``plan`` says (None: as the standard has it)."""
         if plan is None:
-            return cls(transport)
-        return cls(transport, patience=plan.patience, wake=wake_up(transport, plan))
+            return cls(transport, key=key)
+        return cls(transport, patience=plan.patience, wake=wake_up(transport, plan), key=key)
 
     async def run(self, script: Script[_T]) -> _T:
         """Run a script of the link to its end."""
@@ -67,10 +75,10 @@ class MBus:
     async def read(self, address: int | SecondaryAddress) -> tuple[list[LongFrame], str]:
         """Return the telegrams of a meter's readout, at least one, and why it broke off (empty when it did not)."""
         at = await self._select(address)
-        frames, outcome = await self.run(master.read_all(at, has_more))
+        frames, outcome = await self.run(master.read_all(at, self._has_more))
         if not frames:
             raise _unanswered(outcome, f"the meter at {address} acknowledges and sends no data")
-        broke_off = isinstance(outcome, (Silence, Collision)) or has_more(frames[-1])
+        broke_off = isinstance(outcome, (Silence, Collision)) or self._has_more(frames[-1])
         return frames, f"the readout broke off after {len(frames)} telegram(s)" if broke_off else ""
 
     async def read_alarms(self, address: int | SecondaryAddress) -> LongFrame | None:
@@ -175,10 +183,10 @@ def wake_up(transport: Transport, plan: LinePlan) -> bytes:
     return bytes((plan.wake_byte,)) * count
 
 
-def has_more(frame: LongFrame) -> bool:
-    """True when a telegram ends with the promise of another one (DIF 1F)."""
+def has_more(frame: LongFrame, key: bytes | None = None) -> bool:
+    """True when a telegram ends with the promise of another one (DIF 1F); ``key`` opens an encrypted one."""
     try:
-        return decode_telegram(frame).content.more_follow
+        return decode_telegram(frame, key=key).content.more_follow
     except DataError:
         return False
 

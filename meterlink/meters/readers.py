@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -40,6 +40,15 @@ def _silent(message: str) -> None:
     """Report to nobody."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """What :func:`read_capture` was called with, for a dialogue."""
+
+    address: str
+    key: bytes | None = field(repr=False)
+    progress: Progress
+
+
 async def read_meter(
     transport: Transport,
     profile: Profile,
@@ -56,7 +65,7 @@ async def read_meter(
     Raises LinkError and its children, LinkTimeout ``no-answer``, ProtocolError, UsageError for an address that is none
     or a profile that cannot be read this way.
     """
-    capture, notes = await read_capture(transport, profile, address=address, progress=progress)
+    capture, notes = await read_capture(transport, profile, address=address, key=key, progress=progress)
     # A generic profile says how to ask, not who answers: that is found out.
     hint = None if profile.name.startswith("generic") else profile
     report = decode_capture(capture, hint=hint, key=key)
@@ -64,7 +73,12 @@ async def read_meter(
 
 
 async def read_capture(
-    transport: Transport, profile: Profile, *, address: str = "", progress: Progress = _silent
+    transport: Transport,
+    profile: Profile,
+    *,
+    address: str = "",
+    key: bytes | None = None,
+    progress: Progress = _silent,
 ) -> tuple[bytes, tuple[str, ...]]:
     """Return what the meter said, as a capture that can be stored and decoded later, and notes about it.
 
@@ -76,21 +90,19 @@ async def read_capture(
         raise UsageError(f"{profile.title} is not read this way", code="profile", hint=f"known are {_known()}")
     try:
         async with asyncio.timeout(plan.deadline * max(len(plan.requests), 1)):
-            return await dialogue(transport, plan, address, progress)
+            return await dialogue(transport, plan, _Asking(address, key, progress))
     except TimeoutError:
         raise LinkTimeout(
             f"the readout did not end within {plan.deadline:g} s", code="no-answer", hint=_NO_ANSWER_HINT
         ) from None
 
 
-async def _read_text(
-    transport: Transport, plan: LinePlan, address: str, progress: Progress
-) -> tuple[bytes, tuple[str, ...]]:
+async def _read_text(transport: Transport, plan: LinePlan, asking: _Asking) -> tuple[bytes, tuple[str, ...]]:
     """Each request in turn, woken anew; the first one decides whether there is a meter at all."""
     captured = b""
     notes: list[str] = []
-    for request in plan.requests or (iec.request_message(address),):
-        progress(f"asking for {request.decode('ascii').strip()}")
+    for request in plan.requests or (iec.request_message(asking.address),):
+        asking.progress(f"asking for {request.decode('ascii').strip()}")
         try:
             captured += await _sign_on(transport, plan, request)
         except MeterlinkError as error:
@@ -100,12 +112,10 @@ async def _read_text(
     return captured, tuple(notes)
 
 
-async def _read_sign_on(
-    transport: Transport, plan: LinePlan, address: str, progress: Progress
-) -> tuple[bytes, tuple[str, ...]]:
+async def _read_sign_on(transport: Transport, plan: LinePlan, asking: _Asking) -> tuple[bytes, tuple[str, ...]]:
     """The standard's own sign-on, with a device address where there is one."""
-    progress("signing on")
-    return await _sign_on(transport, plan, iec.request_message(address)), ()
+    asking.progress("signing on")
+    return await _sign_on(transport, plan, iec.request_message(asking.address)), ()
 
 
 async def _sign_on(transport: Transport, plan: LinePlan, request: bytes) -> bytes:
@@ -149,37 +159,33 @@ async def _drive(transport: Transport, table: iec.SignOn, plan: LinePlan) -> iec
                 return event
 
 
-async def _read_burst(
-    transport: Transport, plan: LinePlan, address: str, progress: Progress
-) -> tuple[bytes, tuple[str, ...]]:
+async def _read_burst(transport: Transport, plan: LinePlan, asking: _Asking) -> tuple[bytes, tuple[str, ...]]:
     """One request, then telegrams unasked. Wake-up and request go out in one write: the meter hears no other."""
     for _ in range(_TRIES):
-        progress("waking the meter")
+        asking.progress("waking the meter")
         await _set_line(transport, plan.start)
         await transport.send(wake_up(transport, plan) + plan.requests[0])
-        captured, complete = await _gather(transport, plan, _time_to_send(plan, plan.requests[0]), progress)
+        captured, complete = await _gather(transport, plan, _time_to_send(plan, plan.requests[0]), asking)
         if captured:
             return captured, () if complete else ("the meter stopped before its last telegram",)
     raise LinkTimeout("the meter does not answer", code="no-answer", hint=_NO_ANSWER_HINT)
 
 
-async def _read_steps(
-    transport: Transport, plan: LinePlan, address: str, progress: Progress
-) -> tuple[bytes, tuple[str, ...]]:
+async def _read_steps(transport: Transport, plan: LinePlan, asking: _Asking) -> tuple[bytes, tuple[str, ...]]:
     """Several requests, each woken anew; after the last one the line changes and the telegrams come."""
     *steps, last = plan.requests
     await _set_line(transport, plan.start)
     answered = 0
     for number, step in enumerate(steps, start=1):
-        progress(f"step {number} of {len(plan.requests)}")
+        asking.progress(f"step {number} of {len(plan.requests)}")
         answered += await _step(transport, plan, step)
     if steps and not answered:
         raise LinkTimeout("the meter does not answer", code="no-answer", hint=_NO_ANSWER_HINT)
-    progress(f"step {len(plan.requests)} of {len(plan.requests)}: waiting for the telegrams")
+    asking.progress(f"step {len(plan.requests)} of {len(plan.requests)}: waiting for the telegrams")
     await transport.send(wake_up(transport, plan) + last)
     await asyncio.sleep(plan.settle)
     await _set_line(transport, plan.data)
-    captured, complete = await _gather(transport, plan, 0.0, progress)
+    captured, complete = await _gather(transport, plan, 0.0, asking)
     if not captured:
         raise LinkTimeout("the meter answers, but sends no telegrams", code="no-answer", hint=_NO_ANSWER_HINT)
     return captured, () if complete else ("the meter stopped before its last telegram",)
@@ -207,7 +213,7 @@ async def _step(transport: Transport, plan: LinePlan, request: bytes) -> bool:
     return False
 
 
-async def _gather(transport: Transport, plan: LinePlan, lead: float, progress: Progress) -> tuple[bytes, bool]:
+async def _gather(transport: Transport, plan: LinePlan, lead: float, asking: _Asking) -> tuple[bytes, bool]:
     """Collect telegrams until the last one says that it is, or the meter falls silent. Return them and which it was."""
     reader = FrameReader()
     captured = b""
@@ -223,24 +229,22 @@ async def _gather(transport: Transport, plan: LinePlan, lead: float, progress: P
             if isinstance(item, LongFrame):
                 captured += item.to_bytes()
                 count += 1
-                progress(f"{count} telegram(s)")
-                if not has_more(item):
+                asking.progress(f"{count} telegram(s)")
+                if not has_more(item, asking.key):
                     return captured, True
                 if count == _MOST_TELEGRAMS:
                     return captured, False
         wait = plan.silence
 
 
-async def _read_bus(
-    transport: Transport, plan: LinePlan, address: str, progress: Progress
-) -> tuple[bytes, tuple[str, ...]]:
+async def _read_bus(transport: Transport, plan: LinePlan, asking: _Asking) -> tuple[bytes, tuple[str, ...]]:
     """The standard's requests on a bus."""
-    at = parse_address(address) if address else BROADCAST_ANSWERED
+    at = parse_address(asking.address) if asking.address else BROADCAST_ANSWERED
     if isinstance(transport, SerialTransport) and transport.line == LineSettings():
         # Nobody chose a line: take the bus's usual one. (A bus has even parity at every speed.)
         await _set_line(transport, plan.start)
-    progress(f"asking {at}")
-    frames, problem = await MBus.on(transport, plan).read(at)
+    asking.progress(f"asking {at}")
+    frames, problem = await MBus.on(transport, plan, asking.key).read(at)
     return b"".join(frame.to_bytes() for frame in frames), (problem,) if problem else ()
 
 
@@ -273,7 +277,7 @@ def _known() -> str:
     return ", ".join(_DIALOGUES)
 
 
-_Dialogue = Callable[[Transport, LinePlan, str, Progress], Awaitable[tuple[bytes, tuple[str, ...]]]]
+_Dialogue = Callable[[Transport, LinePlan, _Asking], Awaitable[tuple[bytes, tuple[str, ...]]]]
 
 _DIALOGUES: Final[Mapping[str, _Dialogue]] = MappingProxyType(
     {

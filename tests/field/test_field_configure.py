@@ -16,19 +16,10 @@ from hil.faces.bus import BusFace, BusMeter
 from meterlink.commands.configure_field import parse_field_setting
 from meterlink.errors import UsageError
 from meterlink.framing.mbus import requests
-from meterlink.framing.mbus.master import Exchanger
-from meterlink.meters import bus as bus_module
 from meterlink.meters.profile import profile
 
 MBUS = profile("generic-mbus")
 ACKNOWLEDGE = b"\xe5"
-
-
-@pytest.fixture(autouse=True)
-def quick_line(monkeypatch) -> None:
-    """No converter stands between: a line of this machine needs no patience beyond the standard's."""
-    monkeypatch.setattr(bus_module, "LOCAL_PATIENCE", 0.02)
-    monkeypatch.setattr(Exchanger.__init__, "__kwdefaults__", {"patience": 0.02, "gap": 0.05})
 
 
 @pytest.fixture
