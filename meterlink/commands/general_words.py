@@ -68,8 +68,7 @@ class GeneralWords:
     def tells_answers_apart(self) -> bool:
         """Whether an answer of an older association cannot be taken for one of this: it belongs to a transaction that
         nobody can change."""
-        vouched = self.choice in ONE_TIME_KEYS and (self.header_authenticated or self.choice is KeyChoice.STATIC)
-        return vouched or SecurityPolicy.SIGNED_RESPONSE in self.signed
+        return self.choice in ONE_TIME_KEYS and (self.header_authenticated or self.choice is KeyChoice.STATIC)
 
     def protection(self, secrets: MeterSecrets, keys: KeySet, suite: Suite) -> GeneralProtection | None:
         """Return what the association needs, None where the URL asks for neither. Raises UsageError (``keys-needed``,

@@ -190,7 +190,9 @@ class GeneralCipher:
     def take(self, opened: OpenedGeneral, answer_to: int | None) -> None:
         """Accept a message that verified as new. Raises :class:`~meterlink.errors.SecurityError`: ``transaction``,
         ``replay``."""
-        opened.header.check_answer(answer_to)
+        # Under a key that stays the counter alone makes a message new, as in glo-ciphering; there are meters whose
+        # answers name no transaction.
+        opened.header.check_answer(answer_to, may_be_silent=opened.key_choice in _ROLES)
         if opened.key_choice in _ROLES or not self._vouches_for_transaction(opened.key_choice):
             self.receive[_ROLES.get(opened.key_choice, KeyRole.UNICAST)].accept(opened.counter)
         elif answer_to is None:

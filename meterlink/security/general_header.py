@@ -53,10 +53,13 @@ class GeneralHeader:
         if len(self.transaction_id) > TRANSACTION_ID_LENGTH:
             raise SecurityError("a transaction identifier is too long", code="transaction")
 
-    def check_answer(self, answer_to: int | None) -> None:
+    def check_answer(self, answer_to: int | None, *, may_be_silent: bool = False) -> None:
         """Refuse what is not the answer to our question with the transaction ``answer_to``; None, where the peer began
-        the transaction, refuses nothing. Raises :class:`~meterlink.errors.SecurityError` (``transaction``)."""
-        if answer_to is not None and transaction_id(answer_to) != self.transaction_id:
+        the transaction, refuses nothing. ``may_be_silent`` takes an answer that names no transaction. Raises
+        :class:`~meterlink.errors.SecurityError` (``transaction``)."""
+        if answer_to is None or (may_be_silent and not self.transaction_id):
+            return
+        if transaction_id(answer_to) != self.transaction_id:
             raise SecurityError("an answer belongs to another question", code="transaction")
 
     @property

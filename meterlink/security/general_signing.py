@@ -72,10 +72,11 @@ class GeneralSigner:
         signing.verify(self._covered(header, apdu), signature, suite=self.suite, public_key=self.peer_public_key)
         return header, apdu
 
-    def take(self, header: GeneralHeader, answer_to: int | None) -> None:
-        """Accept a message that verified as new. Raises :class:`~meterlink.errors.SecurityError`: ``transaction``,
-        ``replay``."""
-        header.check_answer(answer_to)
+    def take(self, header: GeneralHeader, answer_to: int | None, *, is_counted: bool = False) -> None:
+        """Accept a message that verified as new; ``is_counted`` says that what is signed has an invocation counter that
+        grew, which makes up for an answer that names no transaction. Raises
+        :class:`~meterlink.errors.SecurityError`: ``transaction``, ``replay``."""
+        header.check_answer(answer_to, may_be_silent=is_counted)
         if answer_to is None:
             self.transactions.accept(header.transaction_number)
 

@@ -201,8 +201,7 @@ def test_counters_that_are_not_compared_are_warned_of() -> None:
         ({"security": "lls"}, False),
         ({"security": "lls", "ciphering": "glo"}, True),
         ({"security": "hls-ecdsa", "ciphering": "general-ciphering", "key": "agreed-c1e1s"}, False),
-        ({"security": "hls-ecdsa", "signing": "both"}, False),
-        ({"security": "hls-ecdsa", "signing": "requests"}, True),
+        ({"security": "hls-ecdsa", "signing": "both"}, True),
     ):
         assert forgets_counters({**options, "meter-counter": "restarts"}) is warned
         assert not forgets_counters(options)

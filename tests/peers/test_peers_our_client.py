@@ -100,12 +100,12 @@ class Both:
 
 
 @contextlib.asynccontextmanager
-async def simulated(both):
-    """Run the peer's meter; yield its port."""
+async def simulated(both, **more):
+    """Run the peer's meter, its job with ``more``; yield its port."""
     process = await asyncio.create_subprocess_exec(
         peers_python(),
         str(METER),
-        json.dumps(both.job()),
+        json.dumps(both.job() | more),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meterlink.errors import LocalProtocolError, ProtocolError, SecurityError
-from meterlink.security import signing
+from meterlink.security import general_ciphering, general_signing, signing
 from meterlink.security.control import SecurityControl
 from meterlink.security.counters import SendCounter
 from meterlink.security.general_ciphering import GeneralCipher, KeyChoice
@@ -330,6 +330,38 @@ def test_an_answer_to_another_question_is_refused(choice: KeyChoice) -> None:
     client, server = ciphers(Suite.SUITE_1)
     answer = server.protect(b"\xc4answer", choice=choice, transaction=1)
     assert code_of(lambda: client.open(answer, answer_to=2)) == "transaction"
+
+
+@choices
+def test_an_answer_that_names_no_transaction_is_taken_where_it_is_counted(
+    choice: KeyChoice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As pydlms-client's meter answers. Under a key of its own nothing but the transaction makes an answer new."""
+    client, server = ciphers(Suite.SUITE_1)
+    with monkeypatch.context() as patched:
+        patched.setattr(general_ciphering, "transaction_id", lambda _: b"")
+        answer = server.protect(b"\xc4answer", choice=choice, transaction=1)
+    if choice in (KeyChoice.WRAPPED, KeyChoice.ONE_PASS, KeyChoice.STATIC):
+        assert code_of(lambda: client.open(answer, answer_to=1)) == "transaction"
+        return
+    assert client.open(answer, answer_to=1).apdu == b"\xc4answer"
+    assert code_of(lambda: client.open(answer, answer_to=2)) == "replay"
+
+
+@pytest.mark.parametrize("is_counted", [False, True])
+def test_a_signed_answer_that_names_no_transaction_is_taken_where_it_is_counted(
+    is_counted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, server = signers(Suite.SUITE_1)
+    with monkeypatch.context() as patched:
+        patched.setattr(general_signing, "transaction_id", lambda _: b"")
+        answer = server.sign(b"\xccanswer", transaction=1)
+    header, apdu = client.verify(answer)
+    assert apdu == b"\xccanswer"
+    if is_counted:
+        client.take(header, 1, is_counted=True)
+    else:
+        assert code_of(lambda: client.take(header, 1)) == "transaction"
 
 
 @choices

@@ -19,8 +19,7 @@ from meterlink.framing.link import Role
 from meterlink.security.ciphered import GENERAL_SIGNING
 from meterlink.security.control import SecurityControl
 from meterlink.security.counters import ReceiveCounter, SendCounter
-from meterlink.security.general_ciphering import GeneralCipher, KeyChoice, OpenedGeneral
-from meterlink.security.general_header import GeneralHeader
+from meterlink.security.general_ciphering import GeneralCipher, KeyChoice
 from meterlink.security.general_signing import GeneralSigner
 from meterlink.security.session import SecureSession
 
@@ -164,7 +163,15 @@ class GeneralLayer:
             data = opened.apdu
         elif least.authenticated or least.encrypted:
             data = self._session.open(data).apdu
-        self._take(signature, opened, self._answered(data))
+        answer_to = self._answered(data)
+        if opened is not None:
+            self._cipher.take(opened, answer_to)
+        if signature is not None and self._signer is not None:
+            counted = least.authenticated and self._choice not in ONE_TIME_KEYS
+            self._signer.take(signature, answer_to, is_counted=counted)
+        header = signature if opened is None else opened.header
+        if self._role is Role.SERVER and header is not None:
+            self._transaction = header.transaction_number
         return data
 
     def _answered(self, apdu: bytes) -> int | None:
@@ -177,13 +184,3 @@ class GeneralLayer:
         if not self._takes_pushes:
             raise SecurityError("a notification came, and nothing would tell it from an older one", code="replay")
         return None
-
-    def _take(self, signature: GeneralHeader | None, opened: OpenedGeneral | None, answer_to: int | None) -> None:
-        """Accept what verified as new."""
-        if signature is not None and self._signer is not None:
-            self._signer.take(signature, answer_to)
-        if opened is not None:
-            self._cipher.take(opened, answer_to)
-        header = signature if opened is None else opened.header
-        if self._role is Role.SERVER and header is not None:
-            self._transaction = header.transaction_number
