@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from certs import clock
-from certs.cli.output import confirm, json_option, table
+from certs.cli.output import confirm, json_option
 from meterlink.cli.acting import SessionOptions, act, session_options
 from meterlink.cli.cosem_security_certificates import csr, export, import_, remove
 from meterlink.cli.cosem_security_keys import agree_keys, generate_key_pair, transfer_key
@@ -91,18 +91,22 @@ def _shown(report: SecurityReport) -> RenderableType:
     lines = [Text(f"{name + ':':<14}{value}") for name, value in facts]
     if report.certificates is None:
         return Group(*lines, Text("This is version 0 of the class: it keeps no certificates.", style="dim"))
-    headings = ("Of", "Use", "Serial", "Subject", "Issuer", "From", "Until")
-    return Group(*lines, Text(), table(headings, map(_row, report.certificates)))
+    return Group(*lines, *(Text(line) for known in report.certificates for line in _lines(known)))
 
 
-def _row(known: KnownCertificate) -> tuple[str, ...]:
+def _lines(known: KnownCertificate) -> tuple[str, ...]:
     body = known.as_json()
-    head = (word_of(known.info.entity), word_of(known.info.kind), body["serial"], body["subject"], body["issuer"])
+    head = f"\n{word_of(known.info.entity):<8}{body['subject']}"
+    use = f"        for {word_of(known.info.kind)}, issued by {body['issuer']}"
+    return head, use, f"        serial {body['serial']}", f"        {_validity(known)}"
+
+
+def _validity(known: KnownCertificate) -> str:
     if known.certificate is None:
-        return (*head, f"({known.why})", "")
+        return f"not exported ({known.why})"
     begin, end = known.certificate.not_valid_before_utc, known.certificate.not_valid_after_utc
     expired = ", expired" if clock.now() > end else ""
-    return (*head, f"{begin:%Y-%m-%d}", f"{end:%Y-%m-%d}{expired}")
+    return f"valid from {begin:%Y-%m-%d} until {end:%Y-%m-%d}{expired}"
 
 
 def _title(title: bytes | None) -> str:

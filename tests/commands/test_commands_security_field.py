@@ -200,20 +200,25 @@ def test_a_change_whose_answer_is_lost_is_looked_up(
 def test_a_list_without_an_end_and_junk_in_it_are_shown_all_the_same(meterlink, meter, old, monkeypatch) -> None:
     known = security._Known(CertificateEntity.OTHER, meter.server.identity.certificate, b"")
     monkeypatch.setattr(security.SecuritySetup, "_known", lambda self: [known] * 100)
-    junk = iter([octet_string(b"junk"), octet_string(meter.made.domain.root.public_bytes(Encoding.DER))])
+    junk = [octet_string(b"junk"), octet_string(meter.made.domain.root.public_bytes(Encoding.DER))]
     exported = []
 
     def export(self, context, argument):
         exported.append(argument)
-        return next(junk, octet_string(known.certificate.public_bytes(Encoding.DER)))
+        number = (len(exported) - 1) % 64
+        return junk[number] if number < 2 else octet_string(known.certificate.public_bytes(Encoding.DER))
 
     monkeypatch.setattr(security.SecuritySetup, "_export", export)
     with served(meter.server, "wrapper") as url:
-        done = meterlink("cosem", "security", "show", f"{url}&{GMAC}", "--keys", old, "--json")
+        words = ("cosem", "security", "show", f"{url}&{GMAC}", "--keys", old)
+        done, shown = meterlink(*words, "--json"), meterlink(*words).out
     assert done.status == 0
+    assert shown.count("valid from") == 62
+    assert shown.count("not exported (not-asked)") == 36
+    assert "not exported (certificate-other)" in shown
     told = [item.get("error") for item in done.json["certificates"]]
     assert told == ["certificate-format", "certificate-other", *[None] * 62, *["not-asked"] * 36]
-    assert len(exported) == 64
+    assert len(exported) == 2 * 64
 
 
 def test_what_cannot_be_meant(meterlink, tmp_path) -> None:
