@@ -15,9 +15,21 @@ from typing import Any
 
 import pytest
 from commands_field import PASSWORD_GLO, FieldMeter, served
+from session_support import credential, utc_now
 
+from certs.domain import make_domain
+from certs.levels import Level
+from hil.wire import WireTransport
+from meterlink.commands.connect import meter_session, target_of
+from meterlink.commands.secrets import meter_secrets
+from meterlink.cosem.names import Attribute
+from meterlink.counter_file import FileCounterStore, ReceivedFiles
+from meterlink.errors import SecurityError
+from meterlink.session import Session
 from meterlink.transport.replay import read_recording
+from meterlink.values import Obis
 
+SERIAL = Attribute(1, Obis.parse("0-0:96.1.0"), 2)
 GLO = f"security=lls&client={PASSWORD_GLO.sap}&ciphering=glo"
 HEADER = 8
 
@@ -215,3 +227,49 @@ def test_a_folder_that_cannot_be_written_gives_no_value(
         done = meterlink(*words)
     assert (done.code, done.out) == ("file", "")
     assert os.environ["METERLINK_HOME"] == str(home)
+
+
+class Watched(FileCounterStore):
+    """A store that notes what it is asked to do."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.seen: list[str] = []
+
+    def received(self, key: str) -> ReceivedFiles:
+        self.seen.append("look up")
+        return super().received(key)
+
+    def record(self, key: str, sender: str, least: int, *, anew: bool = False) -> None:
+        super().record(key, sender, least, anew=anew)
+        self.seen.append("record")
+
+    def settle(self, key: str, sender: str) -> None:
+        super().settle(key, sender)
+        self.seen.append("settle")
+
+
+async def test_40_a_counter_is_recorded_before_its_value_is_handed_on(field_meter: FieldMeter, tmp_path: Path) -> None:
+    store = Watched(tmp_path / "counters")
+    secrets = meter_secrets(field_meter.key_file(tmp_path), {})
+    target = target_of(f"tcp://127.0.0.1:1?{GLO}")
+    who = credential(make_domain("Any", "any@example.org", utc_now()), Level.CONSUMER)
+
+    def session() -> Session:
+        return meter_session(target, WireTransport(field_meter.server.wrapper_connection), who, utc_now, secrets, store)
+
+    async with session() as opened:
+        for count in range(1, 4):
+            assert store.seen[-1] == "record"
+            assert store.seen.count("record") == count
+            await opened.get(SERIAL)
+    assert store.seen[:3] == ["look up", "look up", "record"]
+    assert store.seen[-2:] == ["record", "settle"]  # the answer to the release, and the end
+    store.seen.clear()
+    broken = session()
+    await broken.open()
+    await broken.get(SERIAL)
+    with pytest.raises(SecurityError):
+        broken.association.receive(b"\xcc\x00")
+    assert store.seen[-1] == "settle"
+    await broken.close()
