@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from cosem_pair import KEYS, SERVER_TITLE, Pair, certificate_configs, private_key, shared_configs
 
+from meterlink.commands.meter_counter import MeterCounter
 from meterlink.cosem import apdu
 from meterlink.cosem import data as cosem
 from meterlink.cosem.apdu.get import GetRequestNormal
 from meterlink.cosem.association import (
     FULL_PROTECTION,
+    Associated,
     AssociationConfig,
     Ciphering,
     ClientAssociation,
@@ -29,7 +31,7 @@ from meterlink.cosem.association import (
 )
 from meterlink.cosem.names import Attribute
 from meterlink.errors import AssociationRefused, LocalProtocolError, ProtocolError, SecurityError, UsageError
-from meterlink.security.counters import ReceiveCounter, SendCounter
+from meterlink.security.counters import MemoryCounterStore, ReceiveCounter, SendCounter
 from meterlink.security.keys import KeySet
 from meterlink.security.session import receive_counters
 from meterlink.security.suites import Suite
@@ -369,3 +371,25 @@ def test_parts_that_do_not_fit_together_are_refused() -> None:
         shared_configs(Mechanism.LOW, Ciphering.GLOBAL, policy=SIGNED)
     with pytest.raises(UsageError):
         shared_configs(Mechanism.LOW, general=GeneralProtection(choice=KeyChoice.KNOWN))
+
+
+def test_what_another_session_gets_while_the_answer_is_on_its_way_does_not_refuse_it() -> None:
+    """The meter has one counter for both, and its answers overtake each other between two processes."""
+    store = MemoryCounterStore()
+    client, server = shared_configs(Mechanism.LOW, Ciphering.GLOBAL)
+    assert client.keys is not None
+    kept = _with(client, history=lambda: MeterCounter().history(store, client.keys))
+    one, other = Pair(kept, server), Pair(kept, server)
+    (slow,) = one.serve(one.client.open())
+    other.open()
+    other.store.set(VALUE, cosem.u16(7))
+    other.run(other.client.get(VALUE))
+    assert isinstance(one.client.receive(slow)[0], Associated)
+    one.store.set(VALUE, cosem.u16(7))
+    one.run(one.client.get(VALUE))
+    # What was recorded before the association was asked for is refused all the same.
+    third = Pair(kept, server)
+    third.client.open()
+    with pytest.raises(SecurityError) as caught:
+        third.client.receive(slow)
+    assert caught.value.code == "replay"
