@@ -65,7 +65,7 @@ async def test_a_peer_agrees_on_the_same_keys_as_our_meter(run_peer, monkeypatch
 
     def watch(channel, keys, peer_title):
         installed.append(keys)
-        install(channel, keys, peer_title)
+        return install(channel, keys, peer_title)
 
     monkeypatch.setattr(Channel, "install", watch)
     result, _ = await run_peer("peer_pydlms.py", "wrapper", MODES["ECDSA and glo"], suite=suite, agree=True)
