@@ -10,7 +10,20 @@ import pytest
 
 from hil.bluez import BluezService, private_bus
 from hil.radio import Radio
+from hil.transport_conformance import FarEnd
+from meterlink.transport.ble import BleSettings
 from meterlink.transport.radio import BleRadio
+
+FAST = BleSettings(scan_timeout=10.0, settle=0.2)
+"""For meters that are known to be there."""
+
+
+class Echo(FarEnd):
+    """Says again what it hears."""
+
+    def receive(self, data: bytes, now: float) -> bytes:
+        super().receive(data, now)
+        return data
 
 
 @dataclass(frozen=True)

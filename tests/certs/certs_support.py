@@ -159,6 +159,13 @@ def cli(*arguments: object, group: Any = certs_group) -> Done:
     return Done(status, out.getvalue(), err.getvalue())
 
 
+def ask(device: Device, *extra: str, level: Level = Level.COMMISSIONING) -> dict[str, Any]:
+    device.joined()
+    ran = cli("request", "--token", device.authority.token(level), "--tag", "Tablet 3", "--plain-key", "--json", *extra)
+    assert ran.status == 0, ran.err
+    return ran.json
+
+
 @contextmanager
 def unchanged(home: Path) -> Iterator[None]:
     """Hold that a folder's files, but for the lock, are the same afterwards: nothing is lost, nothing is left."""

@@ -8,7 +8,6 @@ import email.policy
 import os
 import resource
 import stat
-from collections.abc import Iterator
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -23,12 +22,6 @@ from certs.errors import StoreError
 from certs.levels import Level
 from certs.payload import CertificatePayload, DomainPayload
 from certs.qr import read_one
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Authority]:
-    with found(tmp_path_factory.mktemp("authority") / "home") as authority:
-        yield authority
 
 
 def mail_in(path: Path) -> EmailMessage:

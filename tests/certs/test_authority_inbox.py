@@ -6,12 +6,11 @@ import base64
 import contextlib
 import email.policy
 import os
-from collections.abc import Iterator
 from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
-from authority_support import NOW, csr, found, order
+from authority_support import NOW, csr, order
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,12 +19,6 @@ from certs.errors import RequestError, StoreError
 from certs.mail import Attachment, Draft
 
 TO = "certificates@example.org"
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Authority]:
-    with found(tmp_path_factory.mktemp("authority") / "home") as authority:
-        yield authority
 
 
 def mailed(*requests: bytes, media_type: str = "application/pkcs10", name: str = "request.csr") -> bytes:

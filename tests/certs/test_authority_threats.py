@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import os
-from collections.abc import Iterator
 
 import pytest
 from authority_support import MAIL, NOW, ORGANIZATION, csr, forged, found, issued, order
@@ -18,12 +17,6 @@ from certs import keys, token
 from certs.authority import Authority, OrderedToken
 from certs.errors import CertsError
 from certs.levels import Level
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Authority]:
-    with found(tmp_path_factory.mktemp("authority") / "home") as authority:
-        yield authority
 
 
 def refused(authority: Authority, request: bytes, **more: str) -> str:

@@ -18,11 +18,6 @@ from certs.levels import Level
 from certs.qr import drawing
 
 
-@pytest.fixture
-def device(tmp_path: Path) -> Device:
-    return Device(tmp_path / "home")
-
-
 def picture(text: str, kind: str, folder: Path) -> bytes:
     image = drawing.draw(text)
     path = folder / f"picture.{kind}"

@@ -4,76 +4,16 @@ import datetime as dt
 from pathlib import Path
 
 import pytest
-from certs_support import NOW, Device, TestAuthority, der, pem, unchanged
+from certs_forging import YEAR, leaf_builder, policies, refused, sign, usage
+from certs_support import NOW, Device, TestAuthority, der, pem
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
 
-from certs import importing, profile, revocation
+from certs import importing, profile
 from certs.clock import show
 from certs.entries import Status
-from certs.errors import CertsError, KeyStoreError, ProfileError
+from certs.errors import KeyStoreError, ProfileError
 from certs.levels import METER_POLICY, Level
-
-YEAR = dt.timedelta(days=365)
-
-
-@pytest.fixture
-def device(tmp_path: Path) -> Device:
-    return Device(tmp_path / "home")
-
-
-def refused(device: Device, code: str, data: bytes, *, now: dt.datetime = NOW) -> CertsError:
-    """Import ``data``, expect ``code`` and hold that the store and the active certificate are as before."""
-    store = device.store(now=now)
-    active = store.active().id
-    with unchanged(device.home), pytest.raises(CertsError) as caught:
-        importing.import_bytes(store, data)
-    assert caught.value.code == code
-    assert caught.value.hint
-    assert store.active().id == active
-    return caught.value
-
-
-def leaf_builder(device: Device) -> x509.CertificateBuilder:
-    """A right Commissioning certificate for a pending request, short of policies and key usage."""
-    record = device.request()
-    ca = device.authority.domain.issuing_ca
-    names = [
-        x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Stadtwerke Süd"),
-        x509.NameAttribute(NameOID.COMMON_NAME, record.request.system_title.hex().upper()),
-    ]
-    key_id = ca.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-    return (
-        x509.CertificateBuilder()
-        .subject_name(x509.Name(names))
-        .issuer_name(ca.subject)
-        .public_key(record.request.public_key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(NOW - dt.timedelta(minutes=10))
-        .not_valid_after(NOW + YEAR)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(record.request.public_key), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(key_id), critical=False)
-    )
-
-
-def usage(**used: bool) -> x509.KeyUsage:
-    every = (
-        "digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
-        "key_cert_sign", "crl_sign", "encipher_only", "decipher_only",
-    )  # fmt: skip
-    return x509.KeyUsage(**{name: used.get(name, False) for name in every})
-
-
-def policies(*oids: x509.ObjectIdentifier) -> x509.CertificatePolicies:
-    return x509.CertificatePolicies([x509.PolicyInformation(oid, None) for oid in oids])
-
-
-def sign(device: Device, builder: x509.CertificateBuilder) -> bytes:
-    return der(builder.sign(device.authority.made.issuing_key, hashes.SHA256()))
-
 
 # --- row 13 ---
 
@@ -109,16 +49,6 @@ def test_row_13_every_flipped_bit_of_a_certificate_is_refused() -> None:
         altered[bit // 8] ^= 1 << bit % 8
         with pytest.raises(ProfileError):
             authority.domain.check_meter(bytes(altered), NOW, title)
-
-
-def test_row_18_every_flipped_bit_of_a_revocation_list_is_refused() -> None:
-    authority = TestAuthority.create()
-    crl = authority.crl(1, 2).public_bytes(Encoding.DER)
-    for bit in range(len(crl) * 8):
-        altered = bytearray(crl)
-        altered[bit // 8] ^= 1 << bit % 8
-        with pytest.raises(ProfileError):
-            authority.domain.with_crl(revocation.load_crl(bytes(altered)))
 
 
 def test_row_13_missing_issuing_ca(device: Device) -> None:
@@ -189,85 +119,6 @@ def test_row_17_certificate_for_a_key_not_here_lists_the_pending_requests(device
     error = refused(device, "no-private-key", der(device.authority.issue(elsewhere)))
     assert "Here 1 (Commissioning)" in error.message
     assert isinstance(error, KeyStoreError)
-
-
-# --- row 18 ---
-
-
-def test_row_18_revoked_is_not_imported(device: Device) -> None:
-    leaf = device.authority.issue(device.request())
-    device.store().add_crl(device.authority.crl(leaf.serial_number))
-    refused(device, "revoked", der(leaf))
-
-
-def test_row_18_revoked_active_certificate_falls_back_to_consumer(device: Device) -> None:
-    leaf_id = device.obtain().entry.id
-    store = device.store()
-    serial = store.get(leaf_id).certificate.serial_number
-    (hit,) = store.add_crl(device.authority.crl(serial))
-    assert (hit.id, hit.status, hit.permissions) == (leaf_id, Status.REVOKED, ())
-    active = store.active()
-    assert (active.level, active.domain.id) == (Level.CONSUMER, device.authority.domain.id)
-    with pytest.raises(ProfileError, match="revoked"):
-        store.activate(leaf_id)
-    # An older list, put in again, does not bring it back.
-    store.add_crl(device.authority.crl(now=NOW - dt.timedelta(days=1)))
-    assert store.find(leaf_id).status is Status.REVOKED
-
-
-def test_row_18_revoked_by_the_joined_domain_file_tells_the_user(device: Device) -> None:
-    leaf_id = device.obtain().entry.id
-    store = device.store()
-    serial = store.get(leaf_id).certificate.serial_number
-    store.join(device.authority.domain.with_crl(device.authority.crl(serial)))
-    assert store.active().level is Level.CONSUMER
-    (notice,) = store.notices()
-    assert notice.code == "revoked"
-    assert "Consumer is in force" in notice.message
-
-
-def test_row_18_a_list_that_was_taken_over_counts_for_meters_too(device: Device) -> None:
-    store = device.joined()
-    key, title = ec.generate_private_key(ec.SECP256R1()).public_key(), bytes.fromhex("4D4C4B5300000001")
-    meter = device.authority.meter(key, title)
-    assert store.active().domain.check_meter(meter, NOW, title)
-    store.add_crl(device.authority.crl(meter.serial_number))
-    for domain in (store.active().domain, store.domains()[0]):
-        with pytest.raises(ProfileError, match="revoked"):
-            domain.check_meter(meter, NOW, title)
-
-
-def test_row_18_nothing_takes_a_revocation_back(device: Device) -> None:
-    leaf_id = device.obtain().entry.id
-    store = device.store()
-    authority = device.authority
-    serial = store.get(leaf_id).certificate.serial_number
-    store.add_crl(authority.crl(serial, number=7))
-    partial = [
-        x509.DeltaCRLIndicator(7),
-        x509.IssuingDistributionPoint(None, None, True, False, None, False, False),
-        x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3"), b""),
-    ]
-    for extension in partial:
-        later = authority.crl(now=NOW + dt.timedelta(hours=1), critical=extension)
-        with unchanged(device.home), pytest.raises(ProfileError, match="crl-format"):
-            revocation.load_crl(later.public_bytes(Encoding.DER))
-    for other in (authority.crl(number=7), authority.crl(number=6), authority.crl()):  # all of the same second
-        with unchanged(device.home):
-            store.add_crl(other)
-    store.join(authority.domain)  # a file from before
-    assert store.find(leaf_id).status is Status.REVOKED
-    store.add_crl(authority.crl(number=8))  # this one really is newer
-    assert store.find(leaf_id).status is Status.VALID
-
-
-def test_row_18_somebody_elses_list_revokes_nothing(device: Device) -> None:
-    leaf_id = device.obtain().entry.id
-    store = device.store()
-    serial = store.get(leaf_id).certificate.serial_number
-    with unchanged(device.home), pytest.raises(ProfileError, match="crl-signature"):
-        store.add_crl(TestAuthority.create(device.authority.domain.name).crl(serial))
-    assert store.active().id == leaf_id
 
 
 # --- row 19 ---

@@ -8,22 +8,16 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 import base45
 import cbor2
 import pytest
+from certs_forging import leaf_builder, policies, refused, usage
 from certs_support import NOW, Device, TestAuthority, cli, der, unchanged
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
-from test_certs_threats_import import leaf_builder, policies, refused, usage
 
 from certs import importing, names, payload, profile
 from certs.errors import PayloadError
 from certs.levels import Level
-
-
-@pytest.fixture
-def device(tmp_path: Path) -> Device:
-    return Device(tmp_path / "home")
-
 
 # --- row 27 ---
 

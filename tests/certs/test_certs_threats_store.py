@@ -21,11 +21,6 @@ from certs.store import Store
 DRIVER = Path(__file__).with_name("certs_kill_driver.py")
 
 
-@pytest.fixture
-def device(tmp_path: Path) -> Device:
-    return Device(tmp_path / "home")
-
-
 # --- row 24 ---
 
 

@@ -3,6 +3,7 @@
 import datetime as dt
 from dataclasses import replace
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -19,7 +20,7 @@ from hil.meter.server import MeterServer
 from hil.trust import issue_identity
 from meterlink.cosem.association import Associated, AssociationConfig, ClientAssociation, KeysAgreed, Response, Send
 from meterlink.cosem.names import Attribute, Method
-from meterlink.errors import AssociationRefused, LinkLost, MeterNotTrusted
+from meterlink.errors import AssociationRefused, LinkLost, MeterlinkError, MeterNotTrusted
 from meterlink.framing.hdlc import HdlcLink
 from meterlink.framing.link import LinkClosed, LinkConnected, PduReceived, Role
 from meterlink.security.ciphered import Ciphering
@@ -265,3 +266,24 @@ class LinkedClient:
                 if isinstance(event, LinkClosed):
                     raise LinkLost(f"the link closed: {event.reason}")
         raise AssertionError(f"no {wanted.__name__} after 10,000 steps")
+
+
+def connect(world, meter, level, **options):
+    return Hands(meter, world.person(level), level, **options).connect()
+
+
+def refused(action, *args):
+    """Run ``action``; return the error that says that the meter would not."""
+    with pytest.raises(MeterlinkError) as caught:
+        action(*args)
+    return caught.value
+
+
+def is_plain(apdu):
+    """Whether an APDU that is no part of opening or releasing goes unprotected."""
+    return apdu[0] in (0xC0, 0xC1, 0xC3, 0xC4, 0xC5, 0xC7)
+
+
+def serves(meter, world):
+    """The meter goes on serving a rightful client."""
+    return connect(world, meter, Level.CONSUMER).get(SERIAL).value == "00004711"

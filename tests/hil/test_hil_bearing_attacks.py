@@ -1,7 +1,7 @@
 """What strangers must not get out of the meter: free certificate checks, free guesses, rights, old counters."""
 
 import pytest
-from hil_hands import CLIENT_TITLE, PROPERTY_NUMBER, SERIAL, START, Hands, World, log
+from hil_hands import CLIENT_TITLE, PROPERTY_NUMBER, SERIAL, START, Hands, log
 
 from certs import profile
 from certs.levels import Level
@@ -22,11 +22,6 @@ from meterlink.values import Obis
 
 KEYS = {suite: KeySet(*(bytes((n,)) * suite.key_length for n in range(5))) for suite in Suite}
 KEY_TRANSFER = Method(64, Obis.parse("0-0:43.0.0"), 2)
-
-
-@pytest.fixture(scope="module")
-def world():
-    return World()
 
 
 def field_meter(world, **options):

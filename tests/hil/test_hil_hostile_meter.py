@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 from driven_clock import clock, driven
-from hil_hands import ENERGY, METER_TITLE, PROPERTY_NUMBER, SAP_OF, SERIAL, START, World
+from hil_hands import ENERGY, METER_TITLE, PROPERTY_NUMBER, SAP_OF, SERIAL, START
 
 from certs.levels import Level
 from hil.faults import hostile
@@ -37,11 +37,6 @@ from meterlink.transport.replay import record
 
 QUICK = Deadlines(link=0.25, answer=0.25, farewell=0.05)
 NEW = visible_string("99")
-
-
-@pytest.fixture(scope="module")
-def world():
-    return World()
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from hil_hands import (
     SERIAL,
     Hands,
     LinkedClient,
-    World,
     log,
 )
 
@@ -28,11 +27,6 @@ from meterlink.values import Obis
 
 SECURITY_LOG = Attribute(7, Obis.parse("0-0:99.98.1"), 2)
 NEW = visible_string("99")
-
-
-@pytest.fixture(scope="module")
-def world():
-    return World()
 
 
 def test_row_43_ten_thousand_wrong_associations_slow_the_attacker_and_nobody_else(world):
