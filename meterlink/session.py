@@ -43,7 +43,9 @@ from meterlink.transport.base import Transport
 _E = TypeVar("_E", bound=ClientEvent)
 
 _MOST_NOTIFICATIONS: Final = 256
-"""Pushed notifications kept until they are asked for; older ones make room: a chatty meter costs bounded memory."""
+_NOTIFIED_OCTETS: Final = 0xFFFF
+"""Pushed notifications kept until they are asked for, and octets of their APDUs; older ones make room: a chatty meter
+costs bounded memory. The last one is kept, however long."""
 
 
 _MOST_IN_A_LIST: Final = 48
@@ -94,8 +96,8 @@ class Session:
         self._events: deque[LinkEvent] = deque()
         self._now: Callable[[], float] = _loop_time
         self._in_exchange = False
-        self.notifications: deque[Notification] = deque(maxlen=_MOST_NOTIFICATIONS)
-        """What the meter pushed, the oldest first."""
+        self._notified: deque[tuple[Notification, int]] = deque()
+        self._notified_octets = 0
         self.octets_received = 0
         """Octets that came over the transport in this session."""
         self.on_octets: Callable[[int], None] | None = None
@@ -105,6 +107,11 @@ class Session:
     def association(self) -> ClientAssociation:
         """The association, for what it knows of the meter: title, certificate, conformance."""
         return self._association
+
+    @property
+    def notifications(self) -> tuple[Notification, ...]:
+        """What the meter pushed, the oldest first."""
+        return tuple(notification for notification, _ in self._notified)
 
     async def open(self) -> None:
         """Connect, associate, and agree on keys where the session is one with certificates.
@@ -222,9 +229,10 @@ class Session:
             # One for each request: what a meter pushes meanwhile must not hold the session.
             patience = _Patience(now, self._deadlines.answer, end)
             while out is None and not answers:
-                for event in self._association.receive(await self._next_pdu(patience)):
+                pdu = await self._next_pdu(patience)
+                for event in self._receive(pdu):
                     if isinstance(event, Notification):
-                        self.notifications.append(event)
+                        self._keep(event, len(pdu.data))
                         continue
                     if self._expected_title is not None:
                         self._check_title(self._expected_title)
@@ -248,14 +256,28 @@ class Session:
             hint="this is another meter: look at its label and at the URL",
         )
 
-    async def _next_pdu(self, patience: _Patience) -> bytes:
+    def _receive(self, pdu: PduReceived) -> Sequence[ClientEvent]:
+        if pdu.foreign:
+            return ()  # another station's, under keys of its own
+        take = self._association.receive_push if pdu.unnumbered else self._association.receive
+        return take(pdu.data)
+
+    def _keep(self, notification: Notification, octets: int) -> None:
+        """Keep a notification; the oldest make room."""
+        kept = self._notified
+        kept.append((notification, octets))
+        self._notified_octets += octets
+        while len(kept) > 1 and (len(kept) > _MOST_NOTIFICATIONS or self._notified_octets > _NOTIFIED_OCTETS):
+            self._notified_octets -= kept.popleft()[1]
+
+    async def _next_pdu(self, patience: _Patience) -> PduReceived:
         while True:
             while not self._events:
                 now = await self._drive(patience.deadline)
                 patience.look(now, self._link.pending)
             event = self._take_event()
             if isinstance(event, PduReceived):
-                return event.data
+                return event
 
     async def _until_closed(self) -> None:
         """Wait for the end of the link; one without a handshake for it (the wrapper) is down at once."""
@@ -341,7 +363,7 @@ def _no_answer() -> LinkTimeout:
 def _closed(reason: str) -> LinkError:
     if reason == "timeout":
         return LinkTimeout(
-            "the meter does not answer, also not after repetitions",
+            "the meter does not answer, whatever was tried",
             hint="check distance, head position and power",
         )
     return LinkLost(f"the meter ended the link ({reason})", hint="connect again")

@@ -36,6 +36,8 @@ class PduReceived:
     server_sap: int
     unnumbered: bool = False
     """True for one that came in a UI frame, outside the numbered sequence: a push."""
+    foreign: bool = False
+    """True for a push of another station than the link's: another logical device, or another meter on the line."""
 
 
 @dataclass(frozen=True, slots=True)

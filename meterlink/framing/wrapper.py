@@ -101,8 +101,9 @@ class WrapperReader:
 class WrapperLink:
     """A :class:`~meterlink.framing.link.Link` over the wrapper.
 
-    ``timeout`` is how many seconds a client waits for the answer to what it sent; there is nothing to repeat, TCP does
-    that. ``LinkConnected`` comes with the first call of :meth:`handle_timer`, which is due at once.
+    ``timeout`` is how many seconds a client waits for the answer to what it sent, and for more of an answer that has
+    begun; there is nothing to repeat, TCP does that. ``LinkConnected`` comes with the first call of
+    :meth:`handle_timer`, which is due at once.
     """
 
     def __init__(self, role: Role, *, client_sap: int, server_sap: int = 1, timeout: float = RESPONSE_TIMEOUT) -> None:
@@ -166,6 +167,8 @@ class WrapperLink:
         events = self._announce()
         for pdu in self._reader.feed(data):
             events += self._take(pdu)
+        if data and self._deadline is not None and self._reader.pending:
+            self._deadline = now + self._timeout  # an answer that is arriving is no missing one
         if self._reader.broken:
             self.disconnect(now)
             events += [LinkNoise("noise", self._reader.broken), LinkClosed("peer")]

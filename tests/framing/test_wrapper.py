@@ -127,7 +127,18 @@ def test_a_length_that_is_never_filled_is_bounded_and_times_out() -> None:
     link.send(b"question", 0.0)
     link.receive(bytes.fromhex("0001 0001 0010 FFFF") + bytes(MAX_APDU - 1), 1.0)
     assert len(link._reader._buffer) == 8 + MAX_APDU - 1
-    assert link.handle_timer(5.0) == [LinkClosed("timeout")]
+    assert link.handle_timer(5.0) == []
+    assert link.handle_timer(6.0) == [LinkClosed("timeout")]
+
+
+def test_an_answer_that_is_arriving_is_waited_for() -> None:
+    link = client()
+    link.send(b"question", 0.0)
+    answer = WrapperPdu(1, 16, bytes(60)).to_bytes()
+    for second, start in enumerate(range(0, len(answer) - 4, 4), start=1):
+        assert link.handle_timer(4.0 * second) == []
+        assert link.receive(answer[start : start + 4], 4.0 * second) == []
+    assert [type(event) for event in link.receive(answer[-4:], 4.0 * len(answer))] == [PduReceived]
 
 
 def test_faults_of_the_program() -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
-
 from meterlink.cosem import apdu as xdlms
 from meterlink.cosem.acse import Aare, Aarq, AssociationResult, Rlre, Rlrq
 from meterlink.cosem.apdu import (
@@ -13,15 +11,15 @@ from meterlink.cosem.apdu import (
     DataNotification,
     EventNotification,
     ExceptionResponse,
+    GeneralBlock,
     InitiateRequest,
     InitiateResponse,
     action,
 )
 from meterlink.cosem.association.agreement import AGREED, key_agreement, offers_from_data, offers_to_data
-from meterlink.cosem.association.channel import Channel
+from meterlink.cosem.association.base import NO_BOUND, Association
 from meterlink.cosem.association.config import AssociationConfig
 from meterlink.cosem.association.events import (
-    Associated,
     ClientEvent,
     KeysAgreed,
     Notification,
@@ -31,11 +29,10 @@ from meterlink.cosem.association.events import (
 )
 from meterlink.cosem.association.exchange import ActionExchange, Exchange, GetExchange, SetExchange, unexpected
 from meterlink.cosem.association.offer import association_refused, check_offer, rejected
-from meterlink.cosem.association.proof import CHALLENGE_LENGTH, REPLY_TO_HLS, Proof, make_proof
-from meterlink.cosem.association.states import Machine, Signal, State
+from meterlink.cosem.association.proof import CHALLENGE_LENGTH, REPLY_TO_HLS, make_proof
+from meterlink.cosem.association.states import Signal, State
 from meterlink.cosem.conformance import Conformance
 from meterlink.cosem.data import Data, octet_string
-from meterlink.cosem.general import GeneralTransfer
 from meterlink.cosem.names import Attribute, Method
 from meterlink.cosem.results import refusal
 from meterlink.errors import (
@@ -54,10 +51,15 @@ from meterlink.security.keys import KeyRole, Secret
 _CONFIRMED_HIGH: Final = 0xC0
 """Invoke-id-and-priority: confirmed service, high priority; the low half is the invoke id."""
 
-_NO_BOUND: Final = 0xFFFF
+_BLOCK: Final = bytes((GeneralBlock.TAG,))
+
+_REFUSALS: Final = frozenset({bytes((ExceptionResponse.TAG,)), bytes((ConfirmedServiceError.TAG,))})
+
+_PROTECTED_PUSHES: Final = frozenset({b"\xca", b"\xd2", b"\xdb", b"\xdc", b"\xdd", b"\xdf"})
+"""Tags of the APDUs that protect a notification: glo- and ded-event-notification, and the general ones."""
 
 
-class ClientAssociation:
+class ClientAssociation(Association):
     """One association, from the client's side.
 
     A method that returns bytes makes the next APDU to send. :meth:`receive` takes what comes back; when it raises, the
@@ -65,62 +67,25 @@ class ClientAssociation:
     """
 
     def __init__(self, config: AssociationConfig) -> None:
-        self._config = config
-        self._machine = Machine()
         self._invoke = 0
-        self._channel = Channel(config, Role.CLIENT)
-        self._reset()
+        super().__init__(config, Role.CLIENT)
 
     def _reset(self) -> None:
-        self._channel.settle()
-        self._channel = Channel(self._config, Role.CLIENT)
-        self._general = GeneralTransfer(self._config.max_transfer)
+        super()._reset()
         self._exchange: Exchange | None = None
         self._challenge = b""
         self._dedicated_key: bytes | None = None
-        self._hls: HlsExchange | None = None
-        self._proof: Proof | None = None
-        self._peer_key: EllipticCurvePublicKey | None = None
         self._agreement: EphemeralAgreement | None = None
-        self._conformance = Conformance(0)
-        self._max_send = 0
-        self._server_title: bytes | None = None
-        self._server_certificate: bytes | None = None
-
-    @property
-    def state(self) -> State:
-        """Where the association stands."""
-        return self._machine.state
-
-    @property
-    def is_associated(self) -> bool:
-        """True while the association is in force."""
-        return self.state in (State.ASSOCIATED, State.BUSY)
-
-    @property
-    def is_protected(self) -> bool:
-        """True when APDUs are protected."""
-        return self._channel.is_protected
-
-    @property
-    def conformance(self) -> Conformance:
-        """The services that both sides speak; empty before the association."""
-        return self._conformance
 
     @property
     def server_title(self) -> bytes | None:
         """The meter's system title, where it gave one."""
-        return self._server_title
+        return self._peer_title
 
     @property
     def server_certificate(self) -> bytes | None:
         """The meter's certificate (DER), where it gave one."""
-        return self._server_certificate
-
-    @property
-    def max_send(self) -> int:
-        """The largest APDU that the meter receives, in octets; 0 before the association."""
-        return self._max_send
+        return self._peer_certificate
 
     @property
     def room(self) -> int:
@@ -160,7 +125,7 @@ class ClientAssociation:
         self._exchange = ActionExchange(
             self._next_invoke(),
             ((key_agreement(config.security_setup), parameters),),
-            _NO_BOUND,
+            NO_BOUND,
             blocks=False,
             limit=config.max_transfer,
         )
@@ -205,10 +170,23 @@ class ClientAssociation:
             return Rlrq().to_bytes()
         return Rlrq(user_information=self._channel.seal(self._initiate(None).to_bytes())).to_bytes()
 
-    def link_lost(self) -> None:
-        """The link is gone: forget the association and its keys. Safe in every state."""
-        self._step(Signal.LINK_LOST)
-        self._reset()
+    def receive_push(self, data: bytes) -> list[ClientEvent]:
+        """Take what came outside the numbered sequence of the link, as pushes do (UI frames).
+
+        Nobody asked for it, it may be meant for others, and a part that was lost is not sent again: what is no sound
+        notification of our meter is dropped, and nothing else changes.
+        """
+        try:
+            whole = self._general.receive_push(data)
+            if self.state is State.CLOSED or whole is None or not self._may_be_ours(whole):
+                return []
+            plain = self._channel.open(whole)
+            message = xdlms.decode(plain)
+        except ProtocolError:
+            return []
+        if not isinstance(message, DataNotification | EventNotification):
+            return []
+        return self._notification(message, protected=plain is not whole)
 
     def receive(self, data: bytes) -> list[ClientEvent]:
         """Take one APDU of the meter; return what it means.
@@ -234,17 +212,24 @@ class ClientAssociation:
         if data[:1] == bytes((Rlre.TAG,)):
             return self._rlre(Rlre.from_bytes(data))
         # Before the association blocks carry what a meter pushes; our own conformance says whether they are welcome.
-        if Conformance.GENERAL_BLOCK_TRANSFER in (self._conformance or self._config.conformance):
+        blocks = data[:1] == _BLOCK and Conformance.GENERAL_BLOCK_TRANSFER in (
+            self._conformance or self._config.conformance
+        )
+        if blocks:
             following = self._general.receive(data)
             if not isinstance(following, bytes):
                 return [] if following is None else [Send(following.to_bytes())]
             data = following
-        if data[:1] in (bytes((ExceptionResponse.TAG,)), bytes((ConfirmedServiceError.TAG,))):
+        if data[:1] in _REFUSALS:
+            self._general.forget()
             return self._exception(xdlms.decode(data))
+        if not self._may_be_ours(data):
+            return []
         plain = self._channel.open(data)
         message = xdlms.decode(plain)
         if isinstance(message, DataNotification | EventNotification):
             return self._notification(message, protected=plain is not data)
+        self._general.forget()
         if isinstance(message, ExceptionResponse | ConfirmedServiceError):
             return self._refused(message)
         if self.state is State.PROVING:
@@ -260,8 +245,8 @@ class ClientAssociation:
             raise rejected(aare)
         config = self._config
         check_offer(aare, config)
-        self._server_title = aare.system_title
-        self._server_certificate = aare.certificate
+        self._peer_title = aare.system_title
+        self._peer_certificate = aare.certificate
         if config.mechanism is Mechanism.ECDSA and config.verify_peer is not None:
             self._peer_key = config.verify_peer(aare.system_title or b"", aare.certificate or b"")
         self._channel.start(aare.system_title, self._peer_key)
@@ -284,7 +269,7 @@ class ClientAssociation:
         if not isinstance(message, InitiateResponse):
             raise ProtocolError("the AARE carries no InitiateResponse")
         self._conformance = message.conformance & self._config.conformance
-        self._max_send = message.max_pdu or _NO_BOUND
+        self._max_send = message.max_pdu or NO_BOUND
 
     def _proved(self, message: xdlms.Apdu) -> list[ClientEvent]:
         if not isinstance(message, action.ActionResponseNormal):
@@ -305,9 +290,6 @@ class ClientAssociation:
         self._machine.step(Signal.PROOF_ACCEPT)
         self._proof = self._hls = None
         return [self._associated()]
-
-    def _associated(self) -> Associated:
-        return Associated(self._config.mechanism, self._server_title, self._server_certificate, self._conformance)
 
     # in force
 
@@ -341,21 +323,25 @@ class ClientAssociation:
         self._agreement = None
         if isinstance(answer, MeterRefused):
             raise association_refused(answer.code)
-        if self._peer_key is None or self._server_title is None or config.system_title is None:
+        if self._peer_key is None or self._peer_title is None or config.system_title is None:
             raise LocalProtocolError("keys are agreed on with a known peer only")
         keys = agreement.agree(
             offers_from_data(answer),
             peer_public_key=self._peer_key,
             party_u=config.system_title,
-            party_v=self._server_title,
+            party_v=self._peer_title,
         )
-        return KeysAgreed(config.suite, self._channel.install(key_set_from(keys), self._server_title))
+        return KeysAgreed(config.suite, self._channel.install(key_set_from(keys), self._peer_title))
 
     def _exception(self, message: xdlms.Apdu) -> list[ClientEvent]:
         """Take a refusal that came without protection. After key agreement nothing plain is believed; with shared keys
-        it is a refusal like any other: meters that cannot decipher a request have no other way to say so."""
+        it ends a GET like any other refusal: meters that cannot decipher a request have no other way to say so. Where
+        something is changed, anybody could make what was done look refused, so there it breaks the session."""
         if self._channel.agreed:
             raise SecurityError("the meter answers without protection", code="unprotected")
+        changes = self.state is State.BUSY and not isinstance(self._exchange, GetExchange)
+        if self._channel.is_protected and changes:
+            raise SecurityError("a refusal came without protection", code="unprotected")
         if not isinstance(message, ExceptionResponse | ConfirmedServiceError):
             raise unexpected(message)
         return self._refused(message)
@@ -374,9 +360,13 @@ class ClientAssociation:
             raise association_refused(error.code)
         return [Response((error,) * exchange.count)]
 
+    def _may_be_ours(self, data: bytes) -> bool:
+        """Return False for what meters push under keys that this association does not have, or not yet."""
+        return self._channel.is_protected or data[:1] not in _PROTECTED_PUSHES
+
     def _notification(self, message: DataNotification | EventNotification, *, protected: bool) -> list[ClientEvent]:
         if self._config.ciphering is not None and not self._channel.is_protected:
-            raise SecurityError("a notification came before there are keys", code="unprotected")
+            return []  # it comes before there are keys: nothing says who sent it
         self._machine.step(Signal.NOTIFICATION)
         return [Notification(message, protected)]
 
@@ -401,13 +391,6 @@ class ClientAssociation:
             return self._config.max_transfer
         return self.room
 
-    def _outgoing(self, apdu: bytes) -> bytes:
-        """Return ``apdu`` as it goes out: protected, and where it is too long for the meter, the first block of it."""
-        sealed = self._channel.seal(apdu)
-        if len(sealed) <= self._max_send or Conformance.GENERAL_BLOCK_TRANSFER not in self._conformance:
-            return sealed
-        return self._general.start(sealed, self._max_send).to_bytes()
-
     def _next_invoke(self) -> int:
         self._invoke = (self._invoke + 1) & 0x0F
         return _CONFIRMED_HIGH | self._invoke
@@ -423,8 +406,3 @@ class ClientAssociation:
         missing = int(wanted) & ~int(self._conformance)  # as numbers: flags take ten times as long
         if missing:
             raise refusal("service-not-supported", f"{Conformance(missing).name}: it does not speak this service")
-
-    def _step(self, signal: Signal) -> None:
-        if not self._machine.allows(signal):
-            raise LocalProtocolError(f"{signal.value} is not possible while the association is {self.state.value}")
-        self._machine.step(signal)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
-
 from meterlink.cosem import apdu as xdlms
 from meterlink.cosem.acse import Aare, Aarq, AssociationResult, Context, Diagnostic, Rlre, Rlrq
 from meterlink.cosem.apdu import (
@@ -23,22 +21,19 @@ from meterlink.cosem.apdu.errors import ServiceError, StateError
 from meterlink.cosem.apdu.general_block import GeneralBlock
 from meterlink.cosem.association.acceptance import Rejected, check_challenge, judge, negotiate, read_aarq
 from meterlink.cosem.association.agreement import AGREED, key_agreement, offers_from_data, offers_to_data
-from meterlink.cosem.association.channel import Channel
+from meterlink.cosem.association.base import NO_BOUND, Association
 from meterlink.cosem.association.config import AssociationConfig
-from meterlink.cosem.association.events import Associated, Closed, KeysAgreed, Refused, Released, Send, ServerEvent
-from meterlink.cosem.association.proof import CHALLENGE_LENGTH, REPLY_TO_HLS, Proof, make_proof
+from meterlink.cosem.association.events import Closed, KeysAgreed, Refused, Released, Send, ServerEvent
+from meterlink.cosem.association.proof import CHALLENGE_LENGTH, REPLY_TO_HLS, make_proof
 from meterlink.cosem.association.services import ServerServices
-from meterlink.cosem.association.states import Machine, Signal, State
+from meterlink.cosem.association.states import Signal, State
 from meterlink.cosem.conformance import Conformance
 from meterlink.cosem.data import NULL, Data, octet_string
-from meterlink.cosem.general import GeneralTransfer
 from meterlink.cosem.results import ActionResponse, ActionResult, DataAccessResult
 from meterlink.errors import LocalProtocolError, ProtocolError, SecurityError
 from meterlink.framing.link import Role
 from meterlink.security.hls import Exchange as HlsExchange
 from meterlink.security.key_agreement import EphemeralAgreement, key_set_from
-
-_NO_BOUND: Final = 0xFFFF
 
 _SERVICES: Final = {
     get.GetRequestNormal.TAG: Conformance.GET,
@@ -55,7 +50,7 @@ _LISTS: Final = (
 )
 
 
-class ServerAssociation:
+class ServerAssociation(Association):
     """One association, from the server's side: one client SAP on one link.
 
     :meth:`receive` takes what the client sends. An indication asks for :meth:`respond_get`, :meth:`respond_set` or
@@ -63,39 +58,12 @@ class ServerAssociation:
     """
 
     def __init__(self, config: AssociationConfig) -> None:
-        self._config = config
-        self._machine = Machine()
-        self._channel = Channel(config, Role.SERVER)
-        self._reset()
+        super().__init__(config, Role.SERVER)
 
     def _reset(self) -> None:
-        self._channel.settle()
-        self._channel = Channel(self._config, Role.SERVER)
+        super()._reset()
         self._services = ServerServices(self._config.max_transfer)
-        self._general = GeneralTransfer(self._config.max_transfer)
         self._follows = False
-        self._hls: HlsExchange | None = None
-        self._proof: Proof | None = None
-        self._peer_key: EllipticCurvePublicKey | None = None
-        self._conformance = Conformance(0)
-        self._max_send = 0
-        self._peer_title: bytes | None = None
-        self._peer_certificate: bytes | None = None
-
-    @property
-    def state(self) -> State:
-        """Where the association stands."""
-        return self._machine.state
-
-    @property
-    def is_associated(self) -> bool:
-        """True while the association is in force."""
-        return self.state in (State.ASSOCIATED, State.BUSY)
-
-    @property
-    def is_protected(self) -> bool:
-        """True when APDUs are protected."""
-        return self._channel.is_protected
 
     @property
     def context(self) -> Context:
@@ -103,29 +71,14 @@ class ServerAssociation:
         return self._config.context
 
     @property
-    def conformance(self) -> Conformance:
-        """The services that both sides speak; empty before the association."""
-        return self._conformance
-
-    @property
     def max_receive(self) -> int:
         """The largest APDU that we receive, in octets, 0 for no bound."""
         return self._config.max_pdu
 
     @property
-    def max_send(self) -> int:
-        """The largest APDU that the client receives, in octets."""
-        return self._max_send
-
-    @property
     def peer_title(self) -> bytes | None:
         """The client's system title, where it gave one."""
         return self._peer_title
-
-    def link_lost(self) -> None:
-        """The link is gone: forget the association and its keys. Safe in every state."""
-        self._machine.step(Signal.LINK_LOST)
-        self._reset()
 
     def respond_get(self, results: Sequence[Data | DataAccessResult]) -> bytes:
         """Return the response to a GET, one result for each attribute. A long one goes in blocks by itself.
@@ -196,6 +149,8 @@ class ServerAssociation:
                 return Rlrq.from_bytes(data)
             if Conformance.GENERAL_BLOCK_TRANSFER in self._conformance:
                 whole = self._general.receive(data)
+                if whole is data:
+                    self._general.forget()
                 self._follows = whole is not data
                 return whole
         except ProtocolError as error:
@@ -239,7 +194,7 @@ class ServerAssociation:
             raise Rejected(Diagnostic.AUTHENTICATION_FAILURE, error.code, error.message) from None
         initiate = negotiate(plain, config)
         self._conformance = initiate.conformance & config.conformance
-        self._max_send = initiate.max_pdu or _NO_BOUND
+        self._max_send = initiate.max_pdu or NO_BOUND
         challenge = self._challenge(aarq) if config.mechanism.is_high else None
         information = self._channel.seal(self._initiate_response().to_bytes())
         try:
@@ -287,11 +242,8 @@ class ServerAssociation:
         self._proof = self._hls = None
         self._machine.step(Signal.PROOF_ACCEPT)
         accepted = ActionResponse(ActionResult.SUCCESS, answer)
-        response = self._outgoing(action.ActionResponseNormal(message.invoke, accepted).to_bytes())
-        return [Send(response), self._associated()]
-
-    def _associated(self) -> Associated:
-        return Associated(self._config.mechanism, self._peer_title, self._peer_certificate, self._conformance)
+        response = action.ActionResponseNormal(message.invoke, accepted).to_bytes()
+        return [Send(self._outgoing(response, follows=self._follows)), self._associated()]
 
     def _rlrq(self, rlrq: Rlrq) -> list[ServerEvent]:
         if not self._machine.allows(Signal.RLRQ):
@@ -359,7 +311,7 @@ class ServerAssociation:
     def _respond(self, make: Callable[[], xdlms.Response]) -> bytes:
         if self.state is not State.BUSY:
             raise LocalProtocolError("a response was made where none is due")
-        response = self._outgoing(make().to_bytes())
+        response = self._outgoing(make().to_bytes(), follows=self._follows)
         self._machine.step(Signal.RESPONSE)
         return response
 
@@ -368,15 +320,6 @@ class ServerAssociation:
         if not blocks and Conformance.GENERAL_BLOCK_TRANSFER in self._conformance:
             return self._config.max_transfer
         return self._max_send - self._channel.overhead
-
-    def _outgoing(self, apdu: bytes) -> bytes:
-        """Return ``apdu`` as it goes out: protected, and where it is too long for the client, or the request came in
-        blocks and the response has to follow (Green Book, 9.4.6.13.1), the first block of it."""
-        sealed = self._channel.seal(apdu)
-        fits = len(sealed) <= self._max_send and not self._follows
-        if fits or Conformance.GENERAL_BLOCK_TRANSFER not in self._conformance:
-            return sealed
-        return self._general.start(sealed, self._max_send).to_bytes()
 
     # refusing
 
@@ -399,8 +342,3 @@ class ServerAssociation:
         exception = ExceptionResponse(state, reason).to_bytes()
         # With shared keys it goes out plain: few clients know the general form that a protected one would take.
         return Send(self._channel.seal(exception) if self._channel.agreed else exception)
-
-    def _step(self, signal: Signal) -> None:
-        if not self._machine.allows(signal):
-            raise LocalProtocolError(f"{signal.value} is not possible while the association is {self.state.value}")
-        self._machine.step(signal)

@@ -90,9 +90,10 @@ class ServerServices:
             whole = get.GetResponseNormal(self._invoke, results[0])
         if len(whole.to_bytes()) <= room:
             return whole
-        if not blocks or isinstance(results[0], DataAccessResult):
+        single = None if self._is_list else results[0]
+        if not blocks or isinstance(single, DataAccessResult):
             return get.GetResponseNormal(self._invoke, DataAccessResult.OTHER_REASON)
-        content = get.results_to_bytes(tuple(results)) if self._is_list else axdr.encode(results[0])
+        content = get.results_to_bytes(tuple(results)) if single is None else axdr.encode(single)
         self._outgoing, self._action_blocks = Splitter(content), False
         return self._get_block(room)
 

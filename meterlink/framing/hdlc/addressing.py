@@ -53,6 +53,10 @@ class Addressing:
             for_us = self.own.answers_for(frame.destination) and frame.source.answers_for(self.peer)
         return Mine.FOR_US if for_us else Mine.OTHERS
 
+    def is_foreign(self, frame: HdlcFrame) -> bool:
+        """Return whether ``frame``, which is for us, comes from another station than the peer."""
+        return not frame.source.answers_for(self.peer)
+
     def _is_echo(self, frame: HdlcFrame) -> bool:
         if not self._same_number:
             return frame.source == self.own and frame.destination == self.peer

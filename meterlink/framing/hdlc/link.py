@@ -11,6 +11,7 @@ from typing import Final
 
 from meterlink.framing.hdlc.address import HdlcAddress
 from meterlink.framing.hdlc.addressing import Addressing, Mine
+from meterlink.framing.hdlc.control import FrameKind
 from meterlink.framing.hdlc.frame import HdlcFrame
 from meterlink.framing.hdlc.parameters import HdlcParameters, HdlcTimers
 from meterlink.framing.hdlc.reader import FrameReader
@@ -156,7 +157,9 @@ class HdlcLink:
                 self._station.events.append(item)
                 continue
             mine = self._addressing.judge(item)
-            if mine is Mine.FOR_US:
+            if mine is Mine.FOR_US and item.control.kind is FrameKind.UI:
+                self._station.take_push(item, now, foreign=self._addressing.is_foreign(item))
+            elif mine is Mine.FOR_US:
                 self._station.take(item, now)
             else:
                 self._station.events.append(LinkNoise(mine.value, item.to_bytes()))

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from meterlink.errors import LocalProtocolError, ProtocolError
+from meterlink.framing.hdlc.address import HdlcAddress
 from meterlink.framing.hdlc.control import Control, FrameKind, control
 from meterlink.framing.hdlc.description import REJECTION
 from meterlink.framing.hdlc.frame import HdlcFrame
@@ -71,6 +72,7 @@ class Station:
         self._llc = LLC_OF[role]
         self._pushed = Incoming(MAX_SERVICE_DATA_UNIT)
         self._last_push = 0.0
+        self._pusher: HdlcAddress | None = None
         self.state = State.DISCONNECTED
         self.deadline: float | None = None
         self.to_send: list[Outbound] = []
@@ -158,9 +160,6 @@ class Station:
 
     def take(self, frame: HdlcFrame, now: float) -> None:
         """Take a frame of the peer; one that the table has no step for is noise."""
-        if frame.control.kind is FrameKind.UI:
-            self._take_push(frame, now)
-            return
         what = self._input_of(frame)
         step = self._table[self.state].get(what) if what is not None else None
         if step is None:
@@ -187,13 +186,18 @@ class Station:
     def _is_old(self, number: int) -> bool:
         return (number - self._incoming.expected) % MODULUS >= self.agreed.window_receive
 
-    def _take_push(self, frame: HdlcFrame, now: float) -> None:
-        """Join the segments of a UI push. They carry no number, so one that comes late begins anew."""
+    def take_push(self, frame: HdlcFrame, now: float, *, foreign: bool) -> None:
+        """Join the segments of a push in UI frames; ``foreign`` says that another station than the peer sends it. They
+        carry no number, so one that comes late, or from elsewhere, begins anew."""
         late = now > self._last_push + self._timers.response
-        if self._pushed.is_unfinished and (late or not self._pushed.fits(frame.information)):
+        other = frame.source != self._pusher
+        if self._pushed.is_unfinished and (late or other or not self._pushed.fits(frame.information)):
             self._pushed.clear()
-        self._last_push = now
-        self._deliver(self._pushed, frame)
+        self._last_push, self._pusher = now, frame.source
+        data = self._whole(self._pushed, frame)
+        if data is not None:
+            server_sap = frame.source.upper if self._owns_clock else self._server_sap
+            self.events.append(PduReceived(data, self._client_sap, server_sap, True, foreign))
 
     def _take_turn(self, frame: HdlcFrame, now: float) -> None:
         """Use the turn that came with the frame: send, ask on, wait, or leave it to the application."""
@@ -225,28 +229,31 @@ class Station:
             self._peer_busy = field.kind is FrameKind.RNR
         elif self._incoming.expects(field.send):
             progress = progress or bool(frame.information)
-            self._deliver(self._incoming, frame)
+            self._deliver(frame)
         else:
             self.events.append(LinkNoise("sequence", frame.to_bytes()))
         if progress:
             self._tries = 0
         return progress
 
-    def _deliver(self, incoming: Incoming, frame: HdlcFrame) -> None:
+    def _deliver(self, frame: HdlcFrame) -> None:
         """Join a segment; pass the service data unit up when it is whole."""
-        data = incoming.join(frame.information, frame.segmented)
+        data = self._whole(self._incoming, frame)
         if data is None:
             return
+        self.events.append(PduReceived(data, self._client_sap, self._server_sap))
+        self._delivered = True
+        self._answer_owed = False
+
+    def _whole(self, incoming: Incoming, frame: HdlcFrame) -> bytes | None:
+        """Join a segment; return the APDU when it was the last, and had the LLC header in front."""
+        data = incoming.join(frame.information, frame.segmented)
+        if data is None:
+            return None
         if not data.startswith(_LLCS) or len(data) == _LLC_LENGTH:
             self.events.append(LinkNoise("noise", data))
-            return
-        pushed = frame.control.kind is FrameKind.UI
-        # A push may come from another logical device than the one that the link is with.
-        server_sap = frame.source.upper if pushed and self._owns_clock else self._server_sap
-        self.events.append(PduReceived(data[_LLC_LENGTH:], self._client_sap, server_sap, pushed))
-        if not pushed:
-            self._delivered = True
-            self._answer_owed = False
+            return None
+        return data[_LLC_LENGTH:]
 
     # The table, and what it asks for
 
