@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from chunks import in_any_chunks
 from driven_clock import clock, driven
 from hypothesis import given
 from hypothesis import strategies as st
@@ -106,23 +107,13 @@ class TestEcho:
         for request, answer in dialogue:
             echo.sent(request)
             wire = (request if echoes else b"") + answer
-            got = b""
-            while wire:
-                size = data.draw(st.integers(1, len(wire)))
-                got += echo.receive(wire[:size])
-                wire = wire[size:]
-            assert got == answer
+            assert b"".join(map(echo.receive, in_any_chunks(wire, data))) == answer
 
     @given(st.binary(min_size=1, max_size=20), st.binary(max_size=20), st.data())
     def test_an_echo_is_learnt_in_any_chunks(self, request_: bytes, answer: bytes, data: st.DataObject) -> None:
         echo = EchoFilter()
         echo.sent(request_)
-        wire, got = request_ + answer, b""
-        while wire:
-            size = data.draw(st.integers(1, len(wire)))
-            got += echo.receive(wire[:size])
-            wire = wire[size:]
-        assert got == answer
+        assert b"".join(map(echo.receive, in_any_chunks(request_ + answer, data))) == answer
         assert echo.mode is EchoMode.YES
 
     @given(st.binary(min_size=1, max_size=20), st.binary(max_size=20))

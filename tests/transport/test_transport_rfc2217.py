@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from chunks import in_any_chunks
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -242,10 +243,8 @@ def test_telnet_in_any_chunks(sent: list[bytes | Negotiation | Subnegotiation], 
         for event in sent
     )
     reader, got = TelnetReader(), []
-    while wire:
-        size = data.draw(st.integers(1, len(wire)))
-        got += reader.receive(wire[:size])
-        wire = wire[size:]
+    for chunk in in_any_chunks(wire, data):
+        got += reader.receive(chunk)
     assert _joined(got) == _joined(sent)
 
 
