@@ -41,10 +41,10 @@ PASSWORD_GLO = ClientRow(40, Proof.PASSWORD, frozenset({Permission.READ}), ciphe
 class FieldMeter:
     """A meter of the field, and the key file that fits it."""
 
-    def __init__(self) -> None:
+    def __init__(self, title: bytes = METER_TITLE) -> None:
         now = dt.datetime.now(dt.UTC)
         made = self.made = make_domain("Field", "field@example.org", now)
-        identity = issue_identity(made.domain, made.issuing_key, now, system_title=METER_TITLE)
+        identity = issue_identity(made.domain, made.issuing_key, now, system_title=title)
         self.client_key = ec.generate_private_key(ec.SECP256R1())
         self.meter_key = identity.private_key.public_key()
         self.agreement_key = ec.generate_private_key(ec.SECP256R1())

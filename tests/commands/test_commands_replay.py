@@ -14,17 +14,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands_field import PASSWORD_GLO, FieldMeter, served
+from commands_field import AUTHENTICATION, PASSWORD_GLO, UNICAST, FieldMeter, served
 from session_support import credential, utc_now
 
 from certs.domain import make_domain
 from certs.levels import Level
 from hil.wire import WireTransport
 from meterlink.commands.connect import meter_session, target_of
+from meterlink.commands.meter_counter import MeterCounter
 from meterlink.commands.secrets import meter_secrets
 from meterlink.cosem.names import Attribute
 from meterlink.counter_file import FileCounterStore, ReceivedFiles
 from meterlink.errors import SecurityError
+from meterlink.security.keys import KeySet
 from meterlink.session import Session
 from meterlink.transport.replay import read_recording
 from meterlink.values import Obis
@@ -153,6 +155,21 @@ def test_a_meter_that_begins_again_is_told_and_accepted_when_the_user_says_so(me
         after = meterlink("read", f"{url}&{query}", *words)
         assert (after.status, after.err) == (0, "")
         assert "not compared" not in " ".join(after.out.split())
+
+
+def test_meters_that_share_their_keys_are_kept_apart(meterlink, tmp_path: Path) -> None:
+    one, other = FieldMeter(), FieldMeter(bytes.fromhex("4D4C4B0000004799"))
+    words = ("--object", "energy", "--keys", one.key_file(tmp_path))
+    for meter in (one, one, other, one, other):
+        with served(meter.server, "wrapper") as url:
+            done = meterlink("read", f"{url}&security=hls-gmac&client=19", *words)
+        assert (done.status, done.err) == (0, "")
+    keys = KeySet(UNICAST, AUTHENTICATION)
+    store = FileCounterStore(tmp_path / "another")
+    MeterCounter().history(store, keys).transactions(b"one-name").accept(5)
+    history = MeterCounter().history(store, keys)
+    assert [history.transactions(name).least for name in (b"one-name", b"another-")] == [6, 0]
+    assert MeterCounter().history(store, KeySet(UNICAST, UNICAST)).transactions(b"one-name").least == 0
 
 
 @pytest.mark.parametrize("ciphering", ["glo", "ded", "general-ciphering"])

@@ -31,6 +31,7 @@ from meterlink.cosem.association import (
 )
 from meterlink.cosem.names import Attribute
 from meterlink.errors import AssociationRefused, LocalProtocolError, ProtocolError, SecurityError, UsageError
+from meterlink.security import general_signing
 from meterlink.security.counters import MemoryCounterStore, ReceiveCounter, SendCounter
 from meterlink.security.keys import KeySet
 from meterlink.security.session import receive_counters
@@ -200,6 +201,26 @@ def test_an_answer_to_another_question_is_refused() -> None:
     pair.client.get(VALUE)
     with pytest.raises(SecurityError) as caught:
         pair.client.receive(pair.to_client[-1])
+    assert caught.value.code == "transaction"
+
+
+@pytest.mark.parametrize("policy", [SIGNED, SecurityPolicy.SIGNED_REQUEST | SecurityPolicy.SIGNED_RESPONSE])
+def test_a_signed_answer_that_names_no_transaction_needs_a_counter(
+    policy: SecurityPolicy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair = Pair(*_configs(None, policy))
+    pair.open()
+    pair.store.set(VALUE, cosem.u16(7))
+    request = pair.client.get(VALUE)
+    monkeypatch.setattr(general_signing, "transaction_id", lambda _: b"")
+    (answer,) = pair.serve(request)
+    if policy is SIGNED:
+        (read,) = pair.client.receive(answer)
+        assert isinstance(read, Response)
+        assert read.value() == cosem.u16(7)
+        return
+    with pytest.raises(SecurityError) as caught:
+        pair.client.receive(answer)
     assert caught.value.code == "transaction"
 
 
