@@ -59,12 +59,12 @@ class FieldKeys:
         self.policies[suite] = policy
 
     def agreed(self, suite: Suite, sap: int, session: SecureSession) -> None:
-        """Take the keys that were agreed on in an association of the client ``sap``, with the counters that have begun
-        under them."""
+        """Take the keys that were agreed on in an association of the client ``sap``, which goes on under them. What the
+        meter sends is counted on: an older key may come back by transfer."""
         self.keys[suite] = key_set_from(
             {KeyId.UNICAST: session.keys.unicast, KeyId.AUTHENTICATION: session.keys.authentication}, self.keys[suite]
         )
-        self.send_counters[suite] = session.send
+        session.send = self.send_counters[suite]
         self._forget_received(suite)
         self.receive_counters[suite, sap] = session.receive
 

@@ -206,11 +206,20 @@ def known_client(world, **more):
     return world.meter(clients=FIELD_CLIENTS, field_keys=shared), key, keys
 
 
+def counters_in(answers):
+    """The invocation counters of protected get- and action-responses."""
+    return [answer[3:7] if answer[1] < 0x80 else answer[4:8] for answer in answers if answer[0] in (0xCC, 0xCF)]
+
+
 def test_agreed_keys_take_the_place_of_shared_ones_and_no_counter_is_used_twice(world):
     meter, key, old = known_client(world)
     hands = with_ecdsa(meter, key, old).associate()
+    for _ in range(8):
+        hands.get(SERIAL)
     (agreed,) = hands.exchange(hands.client.agree_keys())
+    under_old = counters_in(hands.got)
     hands.get(SERIAL)
+    under_new = counters_in(hands.got)[len(under_old) :]
     new = agreed.session.keys
     with pytest.raises(MeterlinkError):
         with_ecdsa(meter, key, old, counter=1000).associate()
@@ -218,9 +227,14 @@ def test_agreed_keys_take_the_place_of_shared_ones_and_no_counter_is_used_twice(
         with_ecdsa(meter, key, new, counter=0).associate()  # used before, in the association that agreed
     later = with_ecdsa(meter, key, new, counter=100).associate()
     assert later.get(SERIAL).value == "00004711"
-    under_new = [answer for one in (hands, later) for answer in one.got if answer[:1] in (b"\xcc", b"\xcf")]
-    counters = [answer[3:7] for answer in under_new if answer[0] == 0xCC]
-    assert len(counters) == len(set(counters)) == 2
+    wrapped = [octet_string(wrap_key(MASTER, back)) for back in (old.unicast, old.authentication)]
+    do(later, 2, array((structure(enum_(0), wrapped[0]), structure(enum_(2), wrapped[1]))))
+    under_new += counters_in(later.got)
+    again = with_ecdsa(meter, key, old, counter=5000).associate()
+    again.get(SERIAL)
+    under_old += counters_in(again.got)
+    for counters in (under_old, under_new):
+        assert len(counters) == len(set(counters)) >= 4
 
 
 def test_a_client_is_known_by_an_imported_certificate_until_it_is_removed(world):
