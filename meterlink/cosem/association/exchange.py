@@ -111,8 +111,10 @@ class GetExchange:
     def _finish(self, results: tuple[Data | DataAccessResult, ...]) -> None:
         _check_count(results, self.count)
         self.results = tuple(
-            result.error(f"GET of {attribute}") if isinstance(result, DataAccessResult) else result
-            for attribute, result in zip(self._attributes, results, strict=True)
+            [
+                result.error(f"GET of {attribute}") if isinstance(result, DataAccessResult) else result
+                for attribute, result in zip(self._attributes, results, strict=True)
+            ]
         )
 
 

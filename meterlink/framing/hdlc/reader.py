@@ -17,6 +17,8 @@ from meterlink.errors import ProtocolError
 from meterlink.framing.hdlc.frame import FLAG_OCTET, HdlcFrame, Header, read_header, read_rest
 from meterlink.framing.link import LinkNoise
 
+_FLAG: Final = bytes((FLAG_OCTET,))
+
 NOISE_LIMIT: Final = 2048
 """Dropped octets are told of in pieces of at most so many."""
 
@@ -37,6 +39,9 @@ class FrameReader:
 
     def feed(self, data: bytes) -> list[HdlcFrame | LinkNoise]:
         """Take octets; return the frames that are complete now, and what was dropped before each."""
+        frame = self._alone(data)
+        if frame is not None:
+            return [frame]
         found: list[HdlcFrame | LinkNoise] = []
         # Piece by piece, so that the buffer stays within one frame however much comes at once.
         for start in range(0, len(data), NOISE_LIMIT):
@@ -44,6 +49,21 @@ class FrameReader:
             while self._step(found):
                 pass
         return found
+
+    def _alone(self, data: bytes) -> HdlcFrame | None:
+        """Return the one frame that ``data`` is, where nothing is waiting for more; None to look at every octet. A
+        network delivers frames whole, and most of them one at a time."""
+        if self.is_partial or data[:1] != _FLAG:
+            return None
+        try:
+            header = read_header(data)
+            if header is None or header.length + 2 != len(data):
+                return None
+            frame = read_rest(data, header)
+        except ProtocolError:
+            return None
+        self._buffer[:] = _FLAG  # the closing flag stays: it may open the next frame
+        return frame
 
     def give_up(self) -> list[HdlcFrame | LinkNoise]:
         """Give up the frame that is coming in: the line has been silent for too long. Frames that were hidden behind
