@@ -20,7 +20,6 @@ from __future__ import annotations
 import enum
 import hashlib
 import hmac
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -40,12 +39,9 @@ MIN_CHALLENGE: Final = 8
 MAX_CHALLENGE: Final = 64
 """Bounds of a challenge in octets."""
 
-MIN_ECDSA_CHALLENGE: Final = 32
-"""The least length of a challenge in mechanism 7. We keep it; from a peer a shorter one is taken, since some send 16
-octets, and the length of a challenge protects the party that chose it."""
-
-USUAL_CHALLENGE: Final = 16
-"""Octets of our challenges in the other mechanisms: there are meters that take no other length."""
+CHALLENGE_LENGTH: Final = 32
+"""Octets of our challenges: the least that mechanism 7 allows, and within the bounds of the others. From a peer a
+shorter one is taken in mechanism 7, too, since some send 16: a challenge's length protects the party that chose it."""
 
 
 class Mechanism(enum.IntEnum):
@@ -64,20 +60,6 @@ class Mechanism(enum.IntEnum):
     def is_high(self) -> bool:
         """True where both parties prove who they are with a challenge."""
         return self >= Mechanism.HIGH
-
-
-def new_challenge(mechanism: Mechanism, length: int | None = None) -> bytes:
-    """Return a random challenge of ``length`` octets: unless told 32 in mechanism 7, 16 in the others.
-
-    Raises :class:`~meterlink.errors.LocalProtocolError` for a length that ``mechanism`` does not allow.
-    """
-    is_ecdsa = mechanism is Mechanism.ECDSA
-    if length is None:
-        length = MIN_ECDSA_CHALLENGE if is_ecdsa else USUAL_CHALLENGE
-    least = MIN_ECDSA_CHALLENGE if is_ecdsa else MIN_CHALLENGE
-    if not least <= length <= MAX_CHALLENGE:
-        raise LocalProtocolError(f"a challenge has {least} to {MAX_CHALLENGE} octets")
-    return secrets.token_bytes(length)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from secrets import token_bytes
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from meterlink.security.control import SecurityControl
-from meterlink.security.hls import EcdsaProof, Exchange, Mechanism, new_challenge
+from meterlink.security.hls import CHALLENGE_LENGTH, EcdsaProof, Exchange
 from meterlink.security.key_agreement import EphemeralAgreement
 from meterlink.security.keys import KeyId, KeySet
 from meterlink.security.session import SecureSession
@@ -76,7 +77,7 @@ def authentication(suite: Suite) -> Callable[[], object]:
         EcdsaProof(suite, client, server.public_key()),
         EcdsaProof(suite, server, client.public_key()),
     )
-    exchange = Exchange(CLIENT, SERVER, new_challenge(Mechanism.ECDSA), new_challenge(Mechanism.ECDSA))
+    exchange = Exchange(CLIENT, SERVER, token_bytes(CHALLENGE_LENGTH), token_bytes(CHALLENGE_LENGTH))
 
     def call() -> None:
         theirs.check(exchange.reversed, ours_.answer(exchange))

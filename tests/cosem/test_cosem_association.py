@@ -419,8 +419,19 @@ def test_with_shared_keys_a_plain_exception_is_a_refusal() -> None:
     pair.open()
     pair.client.get(VALUE)
     with pytest.raises(MeterRefused) as caught:
-        one(pair.client.receive(bytes((0xD8, 1, 5)))).value()
-    assert caught.value.code == "deciphering-error"
+        one(pair.client.receive(bytes((0xD8, 1, 2)))).value()
+    assert caught.value.code == "service-not-supported"
+
+
+@pytest.mark.parametrize(("answer", "code"), [("D80105", "deciphering-error"), ("D80106", "invocation-counter-error")])
+def test_a_meter_that_cannot_open_a_request_ends_the_association(answer: str, code: str) -> None:
+    pair = Pair(*shared_configs(Mechanism.LOW, Ciphering.GLOBAL))
+    pair.open()
+    pair.client.get(VALUE)
+    with pytest.raises(AssociationRefused) as caught:
+        pair.client.receive(bytes.fromhex(answer))
+    assert caught.value.code == code
+    assert pair.client.state is State.CLOSED
 
 
 def test_an_exception_refuses_every_item_of_a_list() -> None:

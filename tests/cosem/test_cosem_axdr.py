@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meterlink.cosem import apdu, axdr
+from meterlink.cosem import apdu, axdr, budget
 from meterlink.cosem import data as cosem
 from meterlink.cosem.data import CompactArray, Data, Tag, TypeDescription
 from meterlink.cosem.dates import CosemDate, CosemDateTime, CosemTime
@@ -170,7 +170,7 @@ def test_a_compact_array_cannot_unfold_without_bound(octets: str) -> None:
     except ProtocolError:
         return
     assert isinstance(data.value, CompactArray)
-    assert len(data.value.items) <= axdr.MAX_VALUES
+    assert len(data.value.items) <= budget.MAX_VALUES
 
 
 # The values that take the most room for their octets. A tenth of the bound and of the longest transfer is tried.
@@ -194,7 +194,7 @@ HEAVY = {
 def test_45_a_long_transfer_of_anything_takes_bounded_memory(
     name: str, as_list: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(axdr, "MAX_VALUES", TENTH)
+    monkeypatch.setattr(budget, "MAX_VALUES", TENTH)
     count = 52 * 1024 // len(HEAVY[name])
     octets = b"\x01\x83" + count.to_bytes(3, "big") + HEAVY[name] * count
     if as_list:  # the same in the results of one response, which share the bound
@@ -210,14 +210,14 @@ def test_45_a_long_transfer_of_anything_takes_bounded_memory(
 
 
 def test_more_values_than_the_bound_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(axdr, "MAX_VALUES", TENTH)
+    monkeypatch.setattr(budget, "MAX_VALUES", TENTH)
     for width in (0, 1, 6):
-        rows = axdr.MAX_VALUES // (width + 1) + 1
+        rows = budget.MAX_VALUES // (width + 1) + 1
         row = cosem.structure(*[cosem.u8(1)] * width)
         with pytest.raises(ProtocolError) as caught:
             axdr.decode(axdr.encode(cosem.array([row] * rows)))
         assert caught.value.code == "too-many-values"
-        whole = cosem.array([row] * (axdr.MAX_VALUES // (width + 1)))
+        whole = cosem.array([row] * (budget.MAX_VALUES // (width + 1)))
         assert axdr.decode(axdr.encode(whole)) == whole
 
 

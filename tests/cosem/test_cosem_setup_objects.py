@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from itertools import islice
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -136,17 +139,25 @@ def test_an_image_arrives_however_often_the_link_breaks(image: bytes, breaks: li
             sent += 1
     assert b"".join(meter.blocks[number] for number in sorted(meter.blocks)) == image
     assert sent == upload.block_count
-    assert upload.missing == ()
+    assert upload.left == 0
     assert (upload.verify()[0].index, upload.activate()[0].index) == (3, 4)
+
+
+def _numbers(upload: ImageUpload) -> list[int]:
+    return [number for number, _ in upload.blocks()]
 
 
 def test_a_transfer_of_another_length_or_in_another_state_begins_anew() -> None:
     upload = ImageUpload(b"fw", bytes(8))
     assert not upload.begin(*_state("111", TransferStatus.INITIATED))
     assert not upload.begin(*_state("11", TransferStatus.VERIFICATION_FAILED))
-    assert upload.missing == (0, 1)
+    assert (upload.left, upload.block_count) == (2, 2)
+    assert _numbers(upload) == [0, 1]
+    upload = ImageUpload(b"fw", bytes(8))
     assert upload.begin(*_state("10", TransferStatus.INITIATED))
-    assert upload.missing == (1,)
+    assert upload.left == 1
+    assert _numbers(upload) == [1]
+    assert upload.left == 0
     assert [attribute.index for attribute in (*upload.to_read, upload.status)] == [2, 3, 5, 6, 6]
 
 
@@ -164,3 +175,23 @@ def test_what_cannot_be_is_refused() -> None:
     ):
         with pytest.raises(ProtocolError):
             upload.begin(*state)
+
+
+def test_the_meter_does_not_choose_how_much_memory_an_image_takes() -> None:
+    image = bytes(4 << 20)
+    for size in (0, 1, 15):
+        upload = ImageUpload(b"fw", image)
+        with pytest.raises(ProtocolError) as caught:
+            upload.begin(*_state("", TransferStatus.NOT_INITIATED, size))
+        assert caught.value.code == "image-block-size"
+        assert "16 at least" in caught.value.message
+        assert (upload.block_count, upload.left) == (0, 0)
+    tracemalloc.start()
+    upload = ImageUpload(b"fw", image)
+    upload.begin(*_state("", TransferStatus.NOT_INITIATED, 16))
+    assert upload.left == upload.block_count == 1 << 18
+    for _ in islice(upload.blocks(), 1000):
+        assert upload.left <= 1 << 18
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100_000

@@ -44,6 +44,10 @@ class ServiceError(enum.IntEnum):
         return self.name.lower().replace("_", "-")
 
 
+KEYS_REFUSED: Final = frozenset({ServiceError.DECIPHERING_ERROR, ServiceError.INVOCATION_COUNTER_ERROR})
+"""A server that says so has broken the association off: it could not open a message, or takes it for a replay."""
+
+
 @dataclass(frozen=True, slots=True)
 class ExceptionResponse:
     """The server could not process the request. ``invocation_counter`` is the counter that it expects, in an

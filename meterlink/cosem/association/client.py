@@ -16,6 +16,7 @@ from meterlink.cosem.apdu import (
     InitiateResponse,
     action,
 )
+from meterlink.cosem.apdu.errors import KEYS_REFUSED
 from meterlink.cosem.association.agreement import AGREED, key_agreement, offers_from_data, offers_to_data
 from meterlink.cosem.association.base import NO_BOUND, Association
 from meterlink.cosem.association.config import AssociationConfig
@@ -28,8 +29,8 @@ from meterlink.cosem.association.events import (
     Send,
 )
 from meterlink.cosem.association.exchange import ActionExchange, Exchange, GetExchange, SetExchange, unexpected
-from meterlink.cosem.association.offer import association_refused, check_offer, rejected
-from meterlink.cosem.association.proof import CHALLENGE_LENGTH, REPLY_TO_HLS, make_proof
+from meterlink.cosem.association.offer import association_ended, association_refused, check_offer, rejected
+from meterlink.cosem.association.proof import REPLY_TO_HLS, make_proof
 from meterlink.cosem.association.states import Signal, State
 from meterlink.cosem.conformance import Conformance
 from meterlink.cosem.data import Data, octet_string
@@ -43,8 +44,8 @@ from meterlink.errors import (
     SecurityError,
 )
 from meterlink.framing.link import Role
+from meterlink.security.hls import CHALLENGE_LENGTH, Mechanism
 from meterlink.security.hls import Exchange as HlsExchange
-from meterlink.security.hls import Mechanism
 from meterlink.security.key_agreement import EphemeralAgreement, key_set_from
 from meterlink.security.keys import KeyRole, Secret
 
@@ -339,11 +340,13 @@ class ClientAssociation(Association):
         something is changed, anybody could make what was done look refused, so there it breaks the session."""
         if self._channel.agreed:
             raise SecurityError("the meter answers without protection", code="unprotected")
-        changes = self.state is State.BUSY and not isinstance(self._exchange, GetExchange)
-        if self._channel.is_protected and changes:
+        asked = self.state is State.BUSY
+        if asked and self._channel.is_protected and not isinstance(self._exchange, GetExchange):
             raise SecurityError("a refusal came without protection", code="unprotected")
         if not isinstance(message, ExceptionResponse | ConfirmedServiceError):
             raise unexpected(message)
+        if asked and isinstance(message, ExceptionResponse) and message.service in KEYS_REFUSED:
+            raise association_ended(message.service.code)
         return self._refused(message)
 
     def _refused(self, message: ExceptionResponse | ConfirmedServiceError) -> list[ClientEvent]:

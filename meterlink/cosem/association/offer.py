@@ -16,6 +16,7 @@ _HINTS: Final = {
     "application-context-name-not-supported": "The meter does not speak this kind of association on this client SAP.",
     "authentication-mechanism-name-not-recognised": "The meter wants another authentication mechanism.",
     "authentication-mechanism-name-required": "The meter wants the client to authenticate.",
+    "deciphering-error": "The meter has other keys, or sees another system title: look at the key file.",
     "invocation-counter-error": (
         "The meter has seen a higher invocation counter or transaction under these keys: "
         "set counter or transaction in the key file."
@@ -26,6 +27,12 @@ _HINTS: Final = {
 def association_refused(code: str) -> AssociationRefused:
     """Return the error for an association that the meter refused for the reason ``code``, a name of the standard."""
     message = f"the meter refused the association: {code.replace('-', ' ')}"
+    return AssociationRefused(message, code=code, hint=_HINTS.get(code))
+
+
+def association_ended(code: str) -> AssociationRefused:
+    """Return the error for an association in force that the meter left for the reason ``code``."""
+    message = f"the meter broke the association off: {code.replace('-', ' ')}"
     return AssociationRefused(message, code=code, hint=_HINTS.get(code))
 
 

@@ -13,9 +13,6 @@ from meterlink.security.suites import suite_for_curve
 
 Proof = SecretProof | GmacProof | EcdsaProof
 
-CHALLENGE_LENGTH = 32
-"""Octets of the challenges that we send; 8..64 are allowed, mechanism ECDSA asks for 32 at least."""
-
 REPLY_TO_HLS = Method(15, CURRENT_ASSOCIATION, 1)
 """Association LN, reply_to_HLS_authentication: carries the third and fourth pass."""
 

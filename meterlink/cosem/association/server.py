@@ -24,7 +24,7 @@ from meterlink.cosem.association.agreement import AGREED, key_agreement, offers_
 from meterlink.cosem.association.base import NO_BOUND, Association
 from meterlink.cosem.association.config import AssociationConfig
 from meterlink.cosem.association.events import Closed, KeysAgreed, Refused, Released, Send, ServerEvent
-from meterlink.cosem.association.proof import CHALLENGE_LENGTH, REPLY_TO_HLS, make_proof
+from meterlink.cosem.association.proof import REPLY_TO_HLS, make_proof
 from meterlink.cosem.association.services import ServerServices
 from meterlink.cosem.association.states import Signal, State
 from meterlink.cosem.conformance import Conformance
@@ -32,6 +32,7 @@ from meterlink.cosem.data import NULL, Data, octet_string
 from meterlink.cosem.results import ActionResponse, ActionResult, DataAccessResult
 from meterlink.errors import LocalProtocolError, ProtocolError, SecurityError
 from meterlink.framing.link import Role
+from meterlink.security.hls import CHALLENGE_LENGTH
 from meterlink.security.hls import Exchange as HlsExchange
 from meterlink.security.key_agreement import EphemeralAgreement, key_set_from
 
