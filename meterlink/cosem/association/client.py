@@ -5,21 +5,19 @@ from __future__ import annotations
 from typing import Final
 
 from meterlink.cosem import apdu as xdlms
-from meterlink.cosem.acse import Aare, Aarq, AssociationResult, Rlre, Rlrq
+from meterlink.cosem.acse import Aare, Rlre, Rlrq
 from meterlink.cosem.apdu import (
     ConfirmedServiceError,
     DataNotification,
     EventNotification,
     ExceptionResponse,
     GeneralBlock,
-    InitiateRequest,
     InitiateResponse,
-    action,
 )
 from meterlink.cosem.apdu.errors import KEYS_REFUSED
 from meterlink.cosem.association.agreement import AGREED, key_agreement, offers_from_data, offers_to_data
-from meterlink.cosem.association.base import NO_BOUND, Association
-from meterlink.cosem.association.config import AssociationConfig
+from meterlink.cosem.association.base import NO_BOUND
+from meterlink.cosem.association.client_opening import ClientOpening
 from meterlink.cosem.association.events import (
     ClientEvent,
     KeysAgreed,
@@ -29,28 +27,19 @@ from meterlink.cosem.association.events import (
     Send,
 )
 from meterlink.cosem.association.exchange import ActionExchange, Exchange, GetExchange, SetExchange, unexpected
-from meterlink.cosem.association.offer import association_ended, association_refused, check_offer, rejected
-from meterlink.cosem.association.proof import REPLY_TO_HLS, make_proof
+from meterlink.cosem.association.offer import association_ended, association_refused
 from meterlink.cosem.association.states import Signal, State
 from meterlink.cosem.conformance import Conformance
-from meterlink.cosem.data import Data, octet_string
+from meterlink.cosem.data import Data
 from meterlink.cosem.names import Attribute, Method
 from meterlink.cosem.results import refusal
 from meterlink.errors import (
     LocalProtocolError,
-    MeterNotTrusted,
     MeterRefused,
     ProtocolError,
     SecurityError,
 )
-from meterlink.framing.link import Role
-from meterlink.security.hls import CHALLENGE_LENGTH, Mechanism
-from meterlink.security.hls import Exchange as HlsExchange
 from meterlink.security.key_agreement import EphemeralAgreement, key_set_from
-from meterlink.security.keys import KeyRole, Secret
-
-_CONFIRMED_HIGH: Final = 0xC0
-"""Invoke-id-and-priority: confirmed service, high priority; the low half is the invoke id."""
 
 _BLOCK: Final = bytes((GeneralBlock.TAG,))
 
@@ -60,56 +49,22 @@ _PROTECTED_PUSHES: Final = frozenset({b"\xca", b"\xd2", b"\xdb", b"\xdc", b"\xdd
 """Tags of the APDUs that protect a notification: glo- and ded-event-notification, and the general ones."""
 
 
-class ClientAssociation(Association):
+class ClientAssociation(ClientOpening):
     """One association, from the client's side.
 
     A method that returns bytes makes the next APDU to send. :meth:`receive` takes what comes back; when it raises, the
     association is closed and the link must be dropped. Keys and challenges are forgotten with the association.
     """
 
-    def __init__(self, config: AssociationConfig) -> None:
-        self._invoke = 0
-        super().__init__(config, Role.CLIENT)
-
     def _reset(self) -> None:
         super()._reset()
         self._exchange: Exchange | None = None
-        self._challenge = b""
-        self._dedicated_key: bytes | None = None
         self._agreement: EphemeralAgreement | None = None
-
-    @property
-    def server_title(self) -> bytes | None:
-        """The meter's system title, where it gave one."""
-        return self._peer_title
-
-    @property
-    def server_certificate(self) -> bytes | None:
-        """The meter's certificate (DER), where it gave one."""
-        return self._peer_certificate
 
     @property
     def room(self) -> int:
         """Octets of a request, before protection, that fit one APDU; 0 before the association."""
         return max(self._max_send - self._channel.overhead, 0)
-
-    def open(self) -> bytes:
-        """Return the AARQ. Raises LocalProtocolError unless the association is idle."""
-        self._step(Signal.AARQ)
-        self._reset()
-        config = self._config
-        if config.mechanism.is_high:
-            self._challenge = config.random(CHALLENGE_LENGTH)
-        if config.ciphering is not None and config.ciphering.role is KeyRole.DEDICATED and config.keys is not None:
-            self._dedicated_key = Secret(config.random(config.suite.key_length))
-        return Aarq(
-            config.context,
-            self._channel.seal_first(self._initiate(self._dedicated_key).to_bytes()),
-            config.mechanism,
-            config.system_title,
-            config.certificate if config.mechanism is Mechanism.ECDSA else None,
-            config.secret if config.mechanism is Mechanism.LOW else self._challenge or None,
-        ).to_bytes()
 
     def agree_keys(self) -> bytes:
         """Return the ACTION that agrees on new keys with the meter; the answer gives :class:`KeysAgreed`.
@@ -237,61 +192,6 @@ class ClientAssociation(Association):
             return self._proved(message)
         return self._response(message)
 
-    # opening
-
-    def _aare(self, aare: Aare) -> list[ClientEvent]:
-        if self.state is not State.PENDING:
-            raise ProtocolError("an AARE came that nothing asked for")
-        if aare.result is not AssociationResult.ACCEPTED:
-            raise rejected(aare)
-        config = self._config
-        check_offer(aare, config)
-        self._peer_title = aare.system_title
-        self._peer_certificate = aare.certificate
-        if config.mechanism is Mechanism.ECDSA and config.verify_peer is not None:
-            self._peer_key = config.verify_peer(aare.system_title or b"", aare.certificate or b"")
-        self._channel.start(aare.system_title, self._peer_key)
-        self._negotiated(self._channel.open(aare.user_information))
-        self._channel.use_service_keys(self._dedicated_key)
-        if not config.mechanism.is_high:
-            self._machine.step(Signal.AARE_ACCEPT)
-            return [self._associated()]
-        self._machine.step(Signal.AARE_CHALLENGE)
-        own, peer = config.system_title or b"", aare.system_title or b""
-        self._hls = HlsExchange(own, peer, self._challenge, aare.challenge or b"")
-        self._proof = make_proof(config, self._peer_key, self._channel.counter)
-        answer = octet_string(self._proof.answer(self._hls))
-        request = action.ActionRequestNormal(self._next_invoke(), REPLY_TO_HLS, answer)
-        self._machine.step(Signal.PROOF)
-        return [Send(self._outgoing(request.to_bytes()))]
-
-    def _negotiated(self, plain: bytes) -> None:
-        message = xdlms.decode(plain)
-        if not isinstance(message, InitiateResponse):
-            raise ProtocolError("the AARE carries no InitiateResponse")
-        self._conformance = message.conformance & self._config.conformance
-        self._max_send = message.max_pdu or NO_BOUND
-
-    def _proved(self, message: xdlms.Apdu) -> list[ClientEvent]:
-        if not isinstance(message, action.ActionResponseNormal):
-            raise unexpected(message)
-        self._check_invoke(message.invoke)
-        if message.response.result:
-            raise association_refused("authentication-failure")
-        if self._proof is None or self._hls is None or not isinstance(message.response.data, Data):
-            raise SecurityError("the meter does not prove who it is", code="authentication-failed")
-        try:
-            self._proof.check(self._hls, message.response.data.as_bytes())
-        except SecurityError as error:
-            if self._config.mechanism is not Mechanism.ECDSA:
-                raise
-            raise MeterNotTrusted(
-                "the meter does not hold the key of its certificate", code=error.code, hint="Do not use this meter."
-            ) from None
-        self._machine.step(Signal.PROOF_ACCEPT)
-        self._proof = self._hls = None
-        return [self._associated()]
-
     # in force
 
     def _begin(self, exchange: Exchange) -> bytes:
@@ -385,22 +285,11 @@ class ClientAssociation(Association):
 
     # tools
 
-    def _initiate(self, dedicated_key: bytes | None) -> InitiateRequest:
-        return InitiateRequest(self._config.conformance, self._config.max_pdu, dedicated_key)
-
     def _longest(self, blocks: bool) -> int:
         """Return how long a request may be: without blocks of its own, general block transfer may still carry it."""
         if not blocks and Conformance.GENERAL_BLOCK_TRANSFER in self._conformance:
             return self._config.max_transfer
         return self.room
-
-    def _next_invoke(self) -> int:
-        self._invoke = (self._invoke + 1) & 0x0F
-        return _CONFIRMED_HIGH | self._invoke
-
-    def _check_invoke(self, invoke: int) -> None:
-        if invoke & 0x0F != self._invoke:
-            raise ProtocolError("a response came to another request", code="response-unexpected")
 
     def _require(self, service: Conformance, count: int) -> None:
         if not self._machine.allows(Signal.REQUEST):
