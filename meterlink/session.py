@@ -220,9 +220,9 @@ class Session:
 
     async def _exchange(self, apdu: bytes) -> Sequence[ClientEvent]:
         out: bytes | None = apdu
-        end = self._now() + self._deadlines.exchange
+        now = self._now()
+        end = now + self._deadlines.exchange
         while out is not None:
-            now = self._now()
             self._link.send(out, now)
             out = None
             answers: list[ClientEvent] = []
@@ -240,7 +240,8 @@ class Session:
                         out = event.apdu
                     else:
                         answers.append(event)
-                if out is None and not answers and self._now() >= patience.deadline:
+                now = self._now()
+                if out is None and not answers and now >= patience.deadline:
                     raise _no_answer()
         return answers
 

@@ -21,6 +21,7 @@ ROOT = HERE.parents[1]
 PEERS_PYTHON = ROOT / ".venv-peers" / "bin" / "python"
 GETS = 20
 ROUNDS = 12
+TURNS = 4
 
 MODES = {
     "none": (17, ("pydlms-client", "gurux-dlms", "dlms-cosem")),
@@ -50,23 +51,35 @@ def main() -> None:
 
 def loopback(served: dict[str, Any]) -> None:
     """Print milliseconds of a session with 20 GETs one by one, in every mode and framing."""
-    print(f"connect, associate, {GETS} GETs one by one, release over loopback TCP (ms, best of {ROUNDS})")
+    print(f"connect, associate, {GETS} GETs one by one, release over loopback TCP (ms, best of {TURNS} x {ROUNDS})")
     counter = 1
     for line in ("wrapper", "hdlc"):
         for mode, (sap, peers) in MODES.items():
             job = served["jobs"][f"{line} {sap}"] | {"gets": GETS, "rounds": ROUNDS, "scalers": False, "at_once": False}
-            ours, counter = seconds(None, job, counter)
-            listed, counter = seconds(None, job | {"at_once": True}, counter)
-            cells = [f"meterlink {ours * 1e3:6.1f}", f"(in a list {listed * 1e3:5.1f})"]
-            for name in peers if PEERS_PYTHON.exists() else ():
-                try:
-                    theirs, counter = seconds(name, job, counter)
-                except PeerFailed as error:
-                    counter += _COUNTERS
-                    cells.append(f"{name} fails ({error})")
-                    continue
-                cells.append(f"{name} {theirs * 1e3:6.1f} = {theirs / ours:4.1f} x")
-            print(f"  {line:<8} {mode:<14} " + "  ".join(cells), flush=True)
+            clients = {"meterlink": (None, job), "in a list": (None, job | {"at_once": True})}
+            clients |= {name: (name, job) for name in peers if PEERS_PYTHON.exists()}
+            best: dict[str, float] = {}
+            failed: dict[str, str] = {}
+            # In turns: what else the machine does meets all of them.
+            for _ in range(TURNS):
+                for label, (name, work) in clients.items():
+                    try:
+                        spent, counter = seconds(name, work, counter)
+                        best[label] = min(spent, best.get(label, spent))
+                    except PeerFailed as error:
+                        counter += _COUNTERS
+                        failed[label] = str(error)
+            print(f"  {line:<8} {mode:<14} " + "  ".join(_cells(best, failed)), flush=True)
+
+
+def _cells(best: dict[str, float], failed: dict[str, str]) -> Iterator[str]:
+    ours = best.pop("meterlink")
+    yield f"meterlink {ours * 1e3:6.1f}"
+    yield f"(in a list {best.pop('in a list') * 1e3:5.1f})"
+    for name, theirs in best.items():
+        yield f"{name} {theirs * 1e3:6.1f} = {theirs / ours:4.2f} x"
+    for name in failed.keys() - best.keys():
+        yield f"{name} fails ({failed[name]})"
 
 
 def slow_line(served: dict[str, Any]) -> None:

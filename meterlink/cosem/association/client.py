@@ -41,6 +41,8 @@ from meterlink.errors import (
 )
 from meterlink.security.key_agreement import EphemeralAgreement, key_set_from
 
+_AARE: Final = bytes((Aare.TAG,))
+_RLRE: Final = bytes((Rlre.TAG,))
 _BLOCK: Final = bytes((GeneralBlock.TAG,))
 
 _REFUSALS: Final = frozenset({bytes((ExceptionResponse.TAG,)), bytes((ConfirmedServiceError.TAG,))})
@@ -96,8 +98,9 @@ class ClientAssociation(ClientOpening):
         if not attributes:
             raise LocalProtocolError("no attribute is asked for")
         self._require(Conformance.GET, len(attributes))
-        if any(attribute.selection for attribute in attributes):
-            self._require(Conformance.SELECTIVE_ACCESS, 1)
+        for attribute in attributes:
+            if attribute.selection is not None:
+                self._require(Conformance.SELECTIVE_ACCESS, 1)
         return self._begin(GetExchange(self._next_invoke(), attributes, self._config.max_transfer))
 
     def set(self, *items: tuple[Attribute, Data]) -> bytes:
@@ -161,11 +164,12 @@ class ClientAssociation(ClientOpening):
         return events
 
     def _receive(self, data: bytes) -> list[ClientEvent]:
-        if self.state is State.CLOSED:
+        state, tag = self._machine.state, data[:1]
+        if state is State.CLOSED:
             raise ProtocolError("the association is closed")
-        if data[:1] == bytes((Aare.TAG,)):
+        if tag == _AARE:
             return self._aare(Aare.from_bytes(data))
-        if data[:1] == bytes((Rlre.TAG,)):
+        if tag == _RLRE:
             return self._rlre(Rlre.from_bytes(data))
         # Before the association blocks carry what a meter pushes; our own conformance says whether they are welcome.
         blocks = data[:1] == _BLOCK and Conformance.GENERAL_BLOCK_TRANSFER in (
@@ -188,7 +192,7 @@ class ClientAssociation(ClientOpening):
         self._general.forget()
         if isinstance(message, ExceptionResponse | ConfirmedServiceError):
             return self._refused(message)
-        if self.state is State.PROVING:
+        if state is State.PROVING:
             return self._proved(message)
         return self._response(message)
 
@@ -197,8 +201,6 @@ class ClientAssociation(ClientOpening):
     def _begin(self, exchange: Exchange) -> bytes:
         if self._channel.needs_keys:
             raise LocalProtocolError("nothing is asked before keys are agreed on")
-        if not self._machine.allows(Signal.REQUEST):
-            raise LocalProtocolError(f"nothing may be asked while the association is {self.state.value}")
         request = self._outgoing(exchange.first().to_bytes())
         self._machine.step(Signal.REQUEST)
         self._exchange = exchange
@@ -206,7 +208,7 @@ class ClientAssociation(ClientOpening):
 
     def _response(self, message: xdlms.Apdu) -> list[ClientEvent]:
         exchange = self._exchange
-        if exchange is None or self.state is not State.BUSY or not isinstance(message, xdlms.Response):
+        if exchange is None or self._machine.state is not State.BUSY or not isinstance(message, xdlms.Response):
             raise unexpected(message)
         self._check_invoke(message.invoke)
         self._machine.step(Signal.RESPONSE)
