@@ -3,7 +3,7 @@
 Written as ``TYPE:VALUE``, without blanks:
 
 =====================  ==================================================================
-``null``               null-data
+``null``               null-data; ``dont-care`` for the type of this name
 ``bool:true``          boolean
 ``u8:5``, ``i16:-3``   integers: u8 u16 u32 u64 i8 i16 i32 i64, and ``enum:1``, ``bcd:18``
 ``f32:1.5``            float32, float64
@@ -17,21 +17,25 @@ Written as ``TYPE:VALUE``, without blanks:
 ``{u8:1,text:abc}``    structure
 =====================  ==================================================================
 
-A text with ``,`` ``]`` ``}`` or blanks at its ends stands in double quotes, as in JSON. What :func:`write` writes,
-:func:`read` reads, unless it holds a part of a date that is left open, or a compact array: those are only shown.
+A text with ``,`` ``]`` ``}`` or blanks at its ends stands in double quotes, as in JSON, and so does one that holds
+anything but visible characters: what a meter sends must not steer a terminal. What :func:`write` writes, :func:`read`
+reads, unless it holds a part of a date that is left open, or a compact array: those are only shown.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import io
 import json
+import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 from types import MappingProxyType
 from typing import Any, Final
 
 from meterlink.cosem import data as cosem
-from meterlink.cosem.data import INTEGER_BITS, CompactArray, Data, Tag
+from meterlink.cosem.data import INTEGER_BITS, Data, Tag
 from meterlink.cosem.dates import CosemDate, CosemDateTime, CosemTime
 from meterlink.errors import UsageError
 from meterlink.values import Obis
@@ -39,6 +43,11 @@ from meterlink.values import Obis
 _MOST_NESTED: Final = 32
 _NAME_LENGTH, _ANY = 6, 255
 """Octet-strings of so many octets that end in this one are shown as logical names: they nearly always are."""
+
+_PIECE: Final = 4096
+"""Characters of a text, or octets, that are written at a time."""
+
+_CUT: Final = "..."
 
 _QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
 _WORD: Final = re.compile(r"[a-z0-9-]+")
@@ -60,6 +69,7 @@ _INTEGERS: Final[Mapping[str, Tag]] = MappingProxyType(
     }
 )
 _WORDS: Final = {tag: word for word, tag in _INTEGERS.items()}
+_NO_VALUE: Final = {Tag.NULL_DATA: "null", Tag.DONT_CARE: "dont-care"}
 _TRUTH: Final = {"true": True, "false": False}
 
 
@@ -105,47 +115,124 @@ def read(text: str) -> Data:
 
 def write(data: Data) -> str:
     """Return a value as people write it."""
-    value = data.value
-    if isinstance(value, CompactArray):
-        return "compact[" + ",".join(map(write, value.items)) + "]"
-    if isinstance(value, tuple):
-        inside = ",".join(map(write, value))
-        return "{" + inside + "}" if data.tag is Tag.STRUCTURE else "[" + inside + "]"
-    if data.tag is Tag.NULL_DATA:
-        return "null"
-    return _scalar(data)
+    return "".join(pieces(data))
+
+
+def shortened(data: Data, longest: int) -> str:
+    """Return a value as people write it, cut where it is longer than ``longest`` characters."""
+    text = io.StringIO()
+    for piece in pieces(data):
+        text.write(piece)
+        if text.tell() > longest:
+            return text.getvalue()[: longest - len(_CUT)] + _CUT
+    return text.getvalue()
+
+
+def pieces(data: Data) -> Iterator[str]:
+    """Yield what :func:`write` returns in small pieces: the whole may take many times the room of the value."""
+    if not data.is_container:
+        yield from _scalar(data)
+        return
+    compact = data.tag is Tag.COMPACT_ARRAY
+    before, after = ("{", "}") if data.tag is Tag.STRUCTURE else ("compact[" if compact else "[", "]")
+    for item in data.as_items():
+        yield before
+        yield from pieces(item)
+        before = ","
+    yield after if before == "," else before + after
 
 
 def to_json(data: Data) -> dict[str, Any]:
-    """Return a value for JSON: its type by the standard's name, and the value; octets in hex, dates as text."""
+    """Return a value for JSON: its type by the standard's name, and the value; octets in hex, dates as text, and a
+    float that is no number, which JSON does not have, as the text ``NaN``, ``Infinity`` or ``-Infinity``."""
     value = data.value
     out: Any = value
-    if isinstance(value, CompactArray | tuple):
+    if data.is_container:
         out = [to_json(item) for item in data.as_items()]
     elif isinstance(value, bytes):
         out = value.hex()
+    elif isinstance(value, float):
+        out = _json_float(value)
     elif isinstance(value, CosemDateTime | CosemDate | CosemTime):
         out = _dated(value)
     return {"type": data.tag.label, "value": out}
 
 
-def _scalar(data: Data) -> str:
+def json_pieces(data: Data) -> Iterator[str]:
+    """Yield the JSON text of what :func:`to_json` returns in small pieces, without line breaks."""
     value = data.value
-    if isinstance(value, bool):
-        return f"bool:{'true' if value else 'false'}"
+    yield f'{{"type": "{data.tag.label}", "value": '
+    if data.is_container:
+        before = "["
+        for item in data.as_items():
+            yield before
+            yield from json_pieces(item)
+            before = ", "
+        yield "]" if before == ", " else "[]"
+    elif isinstance(value, bytes):
+        yield from chain('"', _hex(value), '"')
+    elif isinstance(value, str):
+        yield from _quoted(value)
+    else:
+        yield json.dumps(to_json(data)["value"])
+    yield "}"
+
+
+def _json_float(value: float) -> float | str:
+    if math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def _scalar(data: Data) -> Iterator[str]:
+    value = data.value
     if isinstance(value, bytes):
-        is_name = len(value) == _NAME_LENGTH and value[-1] == _ANY
-        return f"obis:{Obis.from_bytes(value)}" if is_name else f"octets:{value.hex()}"
-    if isinstance(value, CosemDateTime | CosemDate | CosemTime):
-        return f"{data.tag.label}:{_dated(value)}"
-    if data.tag is Tag.BIT_STRING:
-        return f"bits:{value}"
-    if isinstance(value, str):
-        word = "utf8" if data.tag is Tag.UTF8_STRING else "text"
-        return f"{word}:{value if _PLAIN.match(value) else json.dumps(value)}"
-    if isinstance(value, float):
-        return f"{'f32' if data.tag is Tag.FLOAT32 else 'f64'}:{value!r}"
-    return f"{_WORDS.get(data.tag, data.tag.label)}:{value}"
+        yield from _octets(value)
+    elif isinstance(value, str):
+        yield from _text(data.tag, value)
+    elif isinstance(value, CosemDateTime | CosemDate | CosemTime):
+        yield f"{data.tag.label}:{_dated(value)}"
+    elif isinstance(value, bool):
+        yield f"bool:{'true' if value else 'false'}"
+    elif isinstance(value, float):
+        yield f"{'f32' if data.tag is Tag.FLOAT32 else 'f64'}:{value!r}"
+    elif value is None:
+        yield _NO_VALUE[data.tag]
+    else:
+        yield f"{_WORDS.get(data.tag, data.tag.label)}:{value}"
+
+
+def _octets(value: bytes) -> Iterator[str]:
+    if len(value) == _NAME_LENGTH and value[-1] == _ANY:
+        yield f"obis:{Obis.from_bytes(value)}"
+        return
+    yield "octets:"
+    yield from _hex(value)
+
+
+def _text(tag: Tag, value: str) -> Iterator[str]:
+    yield "bits:" if tag is Tag.BIT_STRING else "utf8:" if tag is Tag.UTF8_STRING else "text:"
+    if tag is Tag.BIT_STRING or (_PLAIN.match(value) and value.isprintable()):
+        yield from _slices(value)
+    else:
+        yield from _quoted(value)
+
+
+def _quoted(text: str) -> Iterator[str]:
+    """Yield a text as JSON writes it; one with anything but visible characters in ASCII alone."""
+    ascii_alone = not text.isprintable()
+    yield '"'
+    for part in _slices(text):
+        yield json.dumps(part, ensure_ascii=ascii_alone)[1:-1]
+    yield '"'
+
+
+def _slices(text: str) -> Iterator[str]:
+    return (text[start : start + _PIECE] for start in range(0, len(text), _PIECE))
+
+
+def _hex(octets: bytes) -> Iterator[str]:
+    return (octets[start : start + _PIECE].hex() for start in range(0, len(octets), _PIECE))
 
 
 def _dated(value: CosemDateTime | CosemDate | CosemTime) -> str:
@@ -171,8 +258,8 @@ def _read(text: str, at: int, depth: int) -> tuple[Data, int]:
     if match is None:
         raise _fault(text, "a type is missing")
     word, end = match.group(), match.end()
-    if word == "null":
-        return cosem.NULL, end
+    if word in _NO_VALUE.values():
+        return (cosem.NULL if word == _NO_VALUE[Tag.NULL_DATA] else cosem.DONT_CARE), end
     reader = _READERS.get(word)
     if reader is None or text[end : end + 1] != ":":
         raise _fault(text, f"{text[at:]!r} does not begin with a type and a colon")

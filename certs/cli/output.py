@@ -71,10 +71,23 @@ def emit(result: Any, human: RenderableType | Callable[[], RenderableType]) -> N
     A string is printed as it is; nothing in it is read as markup.
     """
     if wants_json():
-        click.echo(json.dumps(result, indent=2, ensure_ascii=False))
+        click.echo(json_text(result, indent=2))
         return
     shown = human() if callable(human) else human
     console().print(Text(shown) if isinstance(shown, str) else shown, soft_wrap=isinstance(shown, str))
+
+
+def json_text(value: Any, *, indent: int | None = None) -> str:
+    """Return ``value`` as JSON; in ASCII alone where it holds anything but visible characters, so that no text from
+    outside steers the terminal that it is shown in."""
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    return text if text.replace("\n", "").isprintable() else json.dumps(value, indent=indent)
+
+
+def printable(text: str) -> str:
+    """Return a text from outside as it can be shown to people: as it is, or quoted as JSON writes it in ASCII where it
+    holds anything but visible characters, such as those that steer a terminal or turn the direction of writing."""
+    return text if text.isprintable() else json.dumps(text)
 
 
 def console(*, stderr: bool = False) -> Console:

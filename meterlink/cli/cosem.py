@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Final
 
 import click
-from rich.text import Text
 
-from certs.cli.output import confirm, emit, json_option, note
+from certs.cli.output import confirm, emit, json_option, note, wants_json
 from meterlink import notation
 from meterlink.cli.acting import SessionOptions, act, notes_for, session_options
 from meterlink.cli.cosem_security import security
 from meterlink.cli.progress import progress
+from meterlink.cli.streams import say, value_as_json_text, value_as_text
 from meterlink.commands.connect import Target, target_of
 from meterlink.commands.image import TransferImage, Transferred
 from meterlink.commands.low_level import UNENFORCED, CallMethod, GetAttribute, SetAttribute, class_of, index_of
@@ -144,7 +144,10 @@ def _obis(text: str) -> Obis:
 
 
 def _show(target: Target, value: Data) -> None:
-    emit({**notation.to_json(value), "notes": list(notes_for(target))}, Text(notation.write(value)))
+    if wants_json():
+        say(value_as_json_text(value, {"notes": list(notes_for(target))}))
+    else:
+        say(value_as_text(value))
     _tell(target)
 
 

@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import csv
+import contextlib
 import datetime as dt
-import io
-from dataclasses import replace
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
 
 import click
-from rich.console import Group, RenderableType
-from rich.text import Text
 
-from certs.cli.output import emit, json_option, table, wants_json
-from meterlink import notation
+from certs.cli.output import json_option, wants_json
 from meterlink.cli.acting import SessionOptions, act, notes_for, session_options
-from meterlink.cli.progress import progress
+from meterlink.cli.inventory import InventoryStream, JsonInventory, TableInventory
+from meterlink.cli.profile_rows import CsvRows, JsonRows, RowStream, TableRows
+from meterlink.cli.progress import Bar, bar
 from meterlink.cli.readings import Delivery, deliver, reading_options
-from meterlink.cli.report import shown
+from meterlink.cli.streams import Away
 from meterlink.commands.connect import Target, target_of
 from meterlink.commands.objects import any_object
-from meterlink.commands.read_all import Inventory, ReadAll
-from meterlink.commands.read_profile import ProfileTable, ReadProfile
-from meterlink.errors import MeterRefused, UsageError
-from meterlink.values import Value, value_as_json
-
-_LONGEST_SHOWN: Final = 120
-"""Characters of a value that are shown to people; ``--json`` has all of them."""
+from meterlink.commands.read_all import PROFILES_LEFT_OUT, ReadAll
+from meterlink.commands.read_profile import ReadProfile
+from meterlink.errors import MeterlinkError, UsageError
 
 
 @click.command()
@@ -94,25 +88,10 @@ def _check(
 
 
 def _read_all(target: Target, options: SessionOptions) -> None:
-    with progress("reading") as tell:
-        inventory = act(target, ReadAll(target.profile, tell), options)
-    inventory = replace(inventory, notes=(*inventory.notes, *notes_for(target)))
-    emit(inventory.as_json(), lambda: _shown_inventory(inventory))
-
-
-def _shown_inventory(inventory: Inventory) -> RenderableType:
-    rows = []
-    for item in inventory.objects:
-        code = str(item.listed.obis)
-        rows.append(("" if item.name == code else item.name.replace("_", " "), code, item.class_name, "", ""))
-        for attribute in item.attributes:
-            value = attribute.value
-            text = f"({value.code})" if isinstance(value, MeterRefused) else notation.write(value)
-            cut = text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 3] + "..."
-            rows.append(("", "", "", f"{attribute.index} {attribute.name}", cut))
-    head = Text("  ".join(f"{key.replace('_', ' ')}: {value}" for key, value in inventory.meter.items()))
-    notes = [Text(f"note: {note}", style="yellow") for note in inventory.notes]
-    return Group(head, table(("Object", "OBIS", "Class", "Attribute", "Value"), rows), *notes)
+    with bar("reading") as shown:
+        stream: InventoryStream = JsonInventory() if wants_json() else TableInventory(_away(shown))
+        with _ended(stream, (PROFILES_LEFT_OUT, *notes_for(target))):
+            act(target, ReadAll(target.profile, stream, shown.tell), options)
 
 
 def _read_profile(
@@ -122,13 +101,26 @@ def _read_profile(
     start, end = _moment(period[0]), _moment(period[1])
     if start is not None and end is not None and end < start:
         raise UsageError("--to is before --from", code="time-invalid")
-    with progress(thing.name.replace("_", " ")) as tell:
-        rows = act(target, ReadProfile(target.profile, thing, start, end, tell), options)
-    if as_csv:
-        click.echo(_csv(rows), nl=False)
-        return
-    out: dict[str, Any] = {**rows.as_json(), "notes": list(notes_for(target))}
-    emit(out, lambda: _shown_rows(rows, notes_for(target)))
+    with bar(thing.name.replace("_", " ")) as shown:
+        rows: RowStream = CsvRows(_away(shown)) if as_csv else JsonRows() if wants_json() else TableRows(_away(shown))
+        with _ended(rows, notes_for(target)):
+            act(target, ReadProfile(target.profile, thing, rows.take, start, end, shown.tell), options)
+
+
+def _away(shown: Bar) -> Away:
+    """Return what makes room for the output where both go to the same screen."""
+    return shown.away if sys.stdout.isatty() else contextlib.nullcontext
+
+
+@contextlib.contextmanager
+def _ended(stream: RowStream | InventoryStream, notes: Sequence[str]) -> Iterator[None]:
+    """Bring the output to an end, also one that breaks off."""
+    try:
+        yield
+    except MeterlinkError as error:
+        stream.end(notes, error)
+        raise
+    stream.end(notes)
 
 
 def _moment(text: str | None) -> dt.datetime | None:
@@ -140,29 +132,8 @@ def _moment(text: str | None) -> dt.datetime | None:
         raise UsageError(
             f"{text!r} is no date or time", code="time-invalid", hint="write ISO 8601: 2026-11-22 or 2026-11-22T14:30"
         ) from None
-    return moment if moment.tzinfo else moment.astimezone()
-
-
-def _headings(rows: ProfileTable) -> list[str]:
-    return [f"{column.name} [{column.unit}]" if column.unit else column.name for column in rows.columns]
-
-
-def _csv(rows: ProfileTable) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(_headings(rows))
-    writer.writerows([value_as_json(value) for value in row] for row in rows.rows)
-    return out.getvalue()
-
-
-def _cell(value: Value) -> str:
-    """Return a value as it stands in a narrow table: of a time the minutes, without the zone of the meter's clock."""
-    if isinstance(value, dt.datetime):
-        return value.strftime("%Y-%m-%d %H:%M" if value.second == 0 else "%Y-%m-%d %H:%M:%S")
-    return shown(value)
-
-
-def _shown_rows(rows: ProfileTable, notes: tuple[str, ...]) -> RenderableType:
-    headings = [heading.replace("_", " ") for heading in _headings(rows)]
-    shown_rows = table(headings, ([_cell(value) for value in row] for row in rows.rows))
-    return Group(shown_rows, Text(f"{len(rows.rows)} rows", style="dim"), *(Text(f"note: {note}") for note in notes))
+    try:
+        # Without a zone it is local time; the first and last days of the calendar have none of their own.
+        return moment if moment.tzinfo else moment.astimezone()
+    except (OverflowError, ValueError, OSError):
+        raise UsageError(f"{text!r} lies beyond the calendar", code="time-invalid") from None

@@ -12,6 +12,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from certs.cli.output import printable
 from meterlink.meters.tables import Table as MeterTable
 from meterlink.meters.tables import is_stored_value, tables
 from meterlink.values import MeterReport, Reading, Value
@@ -28,6 +29,9 @@ _LADDERS: Final[Mapping[str, tuple[tuple[int, str], ...]]] = MappingProxyType(
 _WIDEST: Final = 40
 """Columns that a value may take; a longer text goes on in the next line."""
 
+_LONGEST: Final = 240
+"""Characters of a value that are shown; ``--json`` has all of them."""
+
 
 def as_renderable(report: MeterReport, *, with_tables: bool = False) -> RenderableType:
     """Return the report as something rich can print; nothing a meter said is read as markup.
@@ -37,7 +41,7 @@ def as_renderable(report: MeterReport, *, with_tables: bool = False) -> Renderab
     """
     parts: list[RenderableType] = []
     if report.meter:
-        parts.append(Text("  ".join(f"{key.replace('_', ' ')}: {value}" for key, value in report.meter.items())))
+        parts.append(heading(report.meter))
     filled = tuple(reading for reading in report.readings if reading.value is not None or reading.note)
     listed = tuple(reading for reading in filled if not (with_tables and is_stored_value(reading)))
     if listed:
@@ -46,16 +50,21 @@ def as_renderable(report: MeterReport, *, with_tables: bool = False) -> Renderab
         parts += [_titled(each) for each in tables(report)]
     if empty := len(report.readings) - len(filled):
         parts.append(Text(f"{empty} values that the meter leaves empty are not shown (--json has them)", style="dim"))
-    parts += [Text(f"note: {note}", style="yellow") for note in report.notes]
+    parts += [Text(printable(f"note: {note}"), style="yellow") for note in report.notes]
     return Group(*parts)
+
+
+def heading(meter: Mapping[str, str]) -> Text:
+    """Return the line that says who the meter is."""
+    return Text("  ".join(f"{key.replace('_', ' ')}: {printable(value)}" for key, value in meter.items()))
 
 
 def _titled(content: MeterTable) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", title=content.title, title_justify="left")
     for column in content.columns:
-        table.add_column(Text(column.replace("_", " ")), justify="right" if column == "value" else "left")
+        table.add_column(Text(printable(column.replace("_", " "))), justify="right" if column == "value" else "left")
     for row in content.rows:
-        table.add_row(*(Text(shown(cell)) for cell in row))
+        table.add_row(*(Text(cut(shown(cell), _LONGEST)) for cell in row))
     return table
 
 
@@ -72,12 +81,13 @@ def _table(readings: tuple[Reading, ...]) -> Table:
         table.add_column("of")
     table.add_column("source", style="dim")
     for reading in readings:
-        cells = [reading.name.replace("_", " "), *in_usual_unit(reading.value, reading.unit)]
+        value, unit = in_usual_unit(reading.value, reading.unit)
+        cells = [reading.name.replace("_", " "), cut(value, _LONGEST), unit]
         cells += [_set(reading)] if with_set else []
         cells += [shown(reading.time)] if with_time else []
-        row = [Text(cell) for cell in (*cells, reading.source)]
+        row = [Text(printable(cell)) for cell in (*cells, reading.source)]
         if reading.note:
-            row[1] = Text(reading.note, style="red")
+            row[1] = Text(printable(reading.note), style="red")
         table.add_row(*row)
     return table
 
@@ -92,7 +102,8 @@ def in_usual_unit(value: Value, unit: str) -> tuple[str, str]:
 
 
 def shown(value: Value) -> str:
-    """Return a value as a person reads it: no exponent, no trailing `+00:00` noise, bytes in hex."""
+    """Return a value as a person reads it: no exponent, no trailing `+00:00` noise, bytes in hex, and no characters
+    that steer a terminal."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -103,7 +114,12 @@ def shown(value: Value) -> str:
         return value.isoformat(sep=" ", timespec="seconds")
     if isinstance(value, dt.date):
         return value.isoformat()
-    return value.hex(" ") if isinstance(value, bytes) else value
+    return value.hex(" ") if isinstance(value, bytes) else printable(value)
+
+
+def cut(text: str, longest: int) -> str:
+    """Return ``text``, cut where it has more than ``longest`` characters."""
+    return text if len(text) <= longest else text[: longest - 3] + "..."
 
 
 def _set(reading: Reading) -> str:

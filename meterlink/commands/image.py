@@ -71,9 +71,9 @@ class TransferImage:
         size, transferred, enabled, status = [await session.get(attribute) for attribute in upload.to_read]
         if not upload.begin(size, transferred, enabled, status):
             await session.call(*upload.initiate())
-        sent, total = len(upload.missing), upload.block_count
+        sent, total = upload.left, upload.block_count
         for _, call in upload.blocks():
-            self.progress(total - len(upload.missing), total)
+            self.progress(total - upload.left, total)
             await session.call(*call)
         self.progress(total, total)
         verified, activated = TransferStatus.VERIFICATION_SUCCESSFUL, TransferStatus.ACTIVATION_SUCCESSFUL

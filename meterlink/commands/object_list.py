@@ -37,11 +37,11 @@ class ListedObject:
 
 async def object_list(session: Session) -> tuple[ListedObject, ...]:
     """Return the objects that the meter lists for this client. Raises MeterRefused."""
-    entries = [entry.as_structure(4) for entry in (await session.get(OBJECT_LIST)).as_items()]
+    entries = (await session.get(OBJECT_LIST)).as_items()
     version = _association_version(entries)
     return tuple(
         ListedObject(class_id.as_int(), number.as_int(), name.as_obis(), _readable(rights, version))
-        for class_id, number, name, rights in entries
+        for class_id, number, name, rights in (entry.as_structure(4) for entry in entries)
     )
 
 
@@ -61,8 +61,8 @@ async def classes_of(session: Session, wanted: Iterable[Obis]) -> Mapping[Obis, 
     return MappingProxyType(listed)
 
 
-def _association_version(entries: Iterable[tuple[Data, ...]]) -> int:
-    for class_id, version, name, _ in entries:
+def _association_version(entries: Iterable[Data]) -> int:
+    for class_id, version, name, _ in (entry.as_structure(4) for entry in entries):
         if class_id.as_int() == ASSOCIATION_LN and name.as_obis() == CURRENT_ASSOCIATION:
             return version.as_int()
     return 0
@@ -70,10 +70,10 @@ def _association_version(entries: Iterable[tuple[Data, ...]]) -> int:
 
 def _readable(rights: Data, version: int) -> tuple[int, ...]:
     attributes, _ = rights.as_structure(2)
-    readable = []
+    readable: dict[int, None] = {}  # in the meter's order, each index once
     for item in attributes.as_items():
         index, mode, _ = item.as_structure(3)
         access = mode.as_int()
         if access & _READ_BIT if version >= _BIT_MODES_FROM else access in _READ_MODES:
-            readable.append(index.as_int())
+            readable[index.as_int()] = None
     return tuple(readable)

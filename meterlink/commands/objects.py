@@ -8,6 +8,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Final
 
+from meterlink import notation
 from meterlink.cosem.data import Data, Tag
 from meterlink.cosem.dates import CosemDate, CosemDateTime
 from meterlink.cosem.names import Attribute
@@ -23,6 +24,13 @@ DATA, REGISTER, EXTENDED_REGISTER, DEMAND_REGISTER, PROFILE_GENERIC, CLOCK = 1, 
 
 SCALER_UNIT: Final[Mapping[int, int]] = MappingProxyType({REGISTER: 3, EXTENDED_REGISTER: 3, DEMAND_REGISTER: 4})
 """Interface class -> the attribute with scaler and unit."""
+
+LONGEST: Final = 16_384
+"""Characters or octets of a value that a reading holds."""
+
+_TOO_LONG: Final = (
+    f"longer than {LONGEST} characters: `meterlink cosem get` shows it, `read --profile` the rows of a profile"
+)
 
 _CAPTURE_TIME: Final[Mapping[int, int]] = MappingProxyType({EXTENDED_REGISTER: 5, DEMAND_REGISTER: 6})
 _DATE_LENGTH: Final = 5
@@ -67,7 +75,8 @@ def attributes_of(thing: CosemObject) -> tuple[Attribute, ...]:
 
 
 def reading_of(thing: CosemObject, values: Sequence[Data]) -> Reading:
-    """Make a reading of the values of :func:`attributes_of`, in their order. Raises ProtocolError for a wrong type."""
+    """Make a reading of the values of :func:`attributes_of`, in their order; one whose value is longer than
+    :data:`LONGEST` has a note in its place. Raises ProtocolError for a wrong type."""
     value: Value
     if thing.class_id in SCALER_UNIT:
         scaler_unit = ScalerUnit.from_data(values[1])
@@ -76,6 +85,8 @@ def reading_of(thing: CosemObject, values: Sequence[Data]) -> Reading:
         value, unit = _plain(thing, values[0]), thing.unit
     time = moment_of(values[2]) if thing.class_id in _CAPTURE_TIME else None
     source = f"{thing.class_id}/{thing.obis}/{attributes_of(thing)[0].index}"
+    if isinstance(value, str | bytes) and len(value) > LONGEST:
+        return Reading(thing.name, None, unit, obis=thing.obis, source=source, note=_TOO_LONG)
     return Reading(thing.name, value, unit, obis=thing.obis, time=time, storage=thing.storage, source=source)
 
 
@@ -89,19 +100,17 @@ def scaled(data: Data, scaler_unit: ScalerUnit) -> Value:
 
 
 def plain_value(data: Data) -> Value:
-    """Return what ``data`` says on its own."""
+    """Return what ``data`` says on its own; what Python has no type for as people write it, see
+    :mod:`meterlink.notation`."""
     if data.tag is Tag.OCTET_STRING:
         return _text(data.as_bytes())
-    native = data.native()
-    if isinstance(native, bool) or native is None:
-        return native
-    if isinstance(native, int | float):
-        return Decimal(str(native))
-    if isinstance(native, CosemDateTime):
-        return moment_of(data)
-    if isinstance(native, str | bytes):
-        return native
-    return str(native)
+    value = data.value
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, int | float):
+        return Decimal(str(value))
+    moment = moment_of(data) if isinstance(value, CosemDateTime) else None
+    return notation.shortened(data, LONGEST + 1) if moment is None else moment
 
 
 def moment_of(data: Data) -> dt.datetime | None:

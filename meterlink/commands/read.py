@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from certs.levels import Permission
 from meterlink.commands.object_list import classes_of
 from meterlink.commands.objects import UNKNOWN_CLASS, attributes_of, reading_of
+from meterlink.cosem.conformance import Conformance
 from meterlink.errors import MeterRefused
 from meterlink.meters.profile import CosemObject, Profile
 from meterlink.session import Session
 from meterlink.values import MeterReport, Reading
+
+_AT_ONCE: Final = 16
+"""Objects that are asked for together: with all their attributes they fill one request with a list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +36,20 @@ class Read:
         """Return the report. Raises MeterRefused when objects were named and the meter refuses every one of them."""
         default = tuple(thing for thing in self.profile.objects if thing.default)
         wanted = await _with_classes(self.objects or default, session)
-        attributes = [attribute for thing in wanted for attribute in attributes_of(thing)]
-        results = iter(await session.get_many(attributes))
         readings: list[Reading] = []
         refusals: list[MeterRefused] = []
-        for thing in wanted:
-            got = [next(results) for _ in attributes_of(thing)]
-            refused = [result for result in got if isinstance(result, MeterRefused)]
-            values = [result for result in got if not isinstance(result, MeterRefused)]
-            refusals += refused[:1]
-            readings.append(_refused(thing, refused[0]) if refused else reading_of(thing, values))
+        # The values of one request are made readings, which are short, before the next ones are asked for.
+        at_once = _AT_ONCE if Conformance.MULTIPLE_REFERENCES in session.association.conformance else 1
+        for start in range(0, len(wanted), at_once):
+            things = wanted[start : start + at_once]
+            attributes = [attribute for thing in things for attribute in attributes_of(thing)]
+            results = iter(await session.get_many(attributes))
+            for thing in things:
+                got = [next(results) for _ in attributes_of(thing)]
+                refused = [result for result in got if isinstance(result, MeterRefused)]
+                values = [result for result in got if not isinstance(result, MeterRefused)]
+                refusals += refused[:1]
+                readings.append(_refused(thing, refused[0]) if refused else reading_of(thing, values))
         if self.objects and len(refusals) == len(wanted):
             raise refusals[0]
         return MeterReport(meter=about(self.profile, session), readings=tuple(readings))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar, Final
 
 from certs.levels import Permission
@@ -20,25 +21,24 @@ from meterlink.commands.objects import (
     plain_value,
     scaled,
 )
+from meterlink.commands.profile_parts import Course, Layout, PartReader
 from meterlink.commands.read import about
 from meterlink.commands.read_all import Progress
-from meterlink.cosem.conformance import Conformance
 from meterlink.cosem.data import Data, Tag
-from meterlink.cosem.names import Attribute, CaptureObject, RangeSelection
-from meterlink.cosem.objects.profile import decode_rows
+from meterlink.cosem.names import Attribute, CaptureObject
 from meterlink.cosem.objects.units import ScalerUnit
-from meterlink.errors import MeterRefused, UsageError
+from meterlink.errors import MeterRefused, ProtocolError, UsageError
 from meterlink.meters.profile import CosemObject, Profile
 from meterlink.session import Session
-from meterlink.values import Value, value_as_json
+from meterlink.values import Value
 
-_BUFFER, _CAPTURE_OBJECTS, _CAPTURE_PERIOD, _ENTRIES_IN_USE = 2, 3, 4, 7
+_CAPTURE_OBJECTS, _CAPTURE_PERIOD, _ENTRIES_IN_USE = 3, 4, 7
 _TIME: Final = 2
-_NO_SELECTION: Final = frozenset({"scope-of-access-violated", "service-not-supported", "other-reason"})
-"""Refusals of meters that cannot select a part of a profile."""
+_MOST: Final = 0xFFFFFFFF
+_MOST_COLUMNS: Final = 1_000
 
 _OCTETS_OF_TIME, _OCTETS_OF_NUMBER, _OCTETS_OF_ROW = 14, 5, 2
-"""About so many octets stand in the answer for a time, a number, and around a row: for the progress alone."""
+"""About so many octets stand in the answer for a time, a number, and around a row, until a first part came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +68,20 @@ class Column:
         return plain_value(data) if self.scaler_unit is None else scaled(data, self.scaler_unit)
 
 
+ProfileRow = tuple[Value, ...]
+
+
 @dataclass(frozen=True, slots=True)
-class ProfileTable:
-    """The rows of one profile, the oldest first, as the meter gives them."""
+class ProfileHead:
+    """What stands above the rows of a profile: the meter, the profile's name and OBIS code, its columns."""
 
     meter: dict[str, str]
     name: str
     obis: str
     columns: tuple[Column, ...]
-    rows: tuple[tuple[Value, ...], ...]
 
     def as_json(self) -> dict[str, Any]:
-        """Return the table in the form of ``read --profile --json``."""
+        """Return what ``read --profile --json`` says beside the rows."""
         columns = [
             {
                 "name": column.name,
@@ -89,16 +91,20 @@ class ProfileTable:
             }
             for column in self.columns
         ]
-        rows = [[value_as_json(value) for value in row] for row in self.rows]
-        return {"meter": self.meter, "profile": self.name, "obis": self.obis, "columns": columns, "rows": rows}
+        return {"meter": self.meter, "profile": self.name, "obis": self.obis, "columns": columns}
+
+
+Take = Callable[[ProfileHead, Iterable[ProfileRow]], None]
+"""Takes the rows of a part of a profile, the oldest first, each made as it is walked over."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadProfile:
     """Read the rows of ``thing`` captured from ``start`` to ``end``, both included; None leaves that end open.
 
-    A meter that cannot select by time gives all rows, and the others are dropped here. ``progress`` counts octets, of
-    a total that is an estimate.
+    ``take`` is given the rows as they come, in one part or several, at least once. A meter that cannot select by time
+    gives all rows, and the others are dropped here. ``progress`` counts octets, of a total that is an estimate. Over a
+    new link a reading goes on where it stood, so each wants an object of its own.
     """
 
     name: ClassVar[str] = "read --profile"
@@ -106,30 +112,42 @@ class ReadProfile:
 
     profile: Profile
     thing: CosemObject
+    take: Take
     start: dt.datetime | None = None
     end: dt.datetime | None = None
     progress: Progress = lambda done, total: None
+    course: Course = field(default_factory=Course, init=False, repr=False, compare=False)
 
-    async def run(self, session: Session) -> ProfileTable:
-        """Return the table. Raises MeterRefused; UsageError ``not-a-profile`` for an object of another class."""
+    async def run(self, session: Session) -> ProfileHead:
+        """Return what stands above the rows. Raises MeterRefused; ProtocolError, see
+        :class:`~meterlink.commands.profile_parts.PartReader`; UsageError ``not-a-profile`` for an object of another
+        class."""
         await self._check_class(session)
         columns = await self._columns(session)
-        period = (await session.get(self._attribute(_CAPTURE_PERIOD))).as_int()
-        entries = (await session.get(self._attribute(_ENTRIES_IN_USE))).as_int()
-        expected = self._expected_rows(entries, period) * _octets_of_row(columns)
-        first = session.octets_received
+        head = ProfileHead(about(self.profile, session), self.thing.name, str(self.thing.obis), columns)
+        layout = Layout(
+            self.thing.obis,
+            tuple(column.source for column in columns),
+            tuple(index for index, column in enumerate(columns) if column.is_time),
+            _bounded(await session.get(self._attribute(_CAPTURE_PERIOD))),
+            _bounded(await session.get(self._attribute(_ENTRIES_IN_USE))),
+        )
+        expected = self._expected_rows(layout.entries, layout.period)
+        gauge = _Gauge(session, self.course, expected, _octets_of_row(columns), self.progress)
+        wanted = partial(self._is_wanted, columns)
 
-        def watch(octets: int) -> None:
-            self.progress(min(octets - first, expected), expected)
+        def take(rows: Iterable[tuple[Data, ...]]) -> None:
+            made = (tuple(column.value(data) for column, data in zip(columns, row, strict=True)) for row in rows)
+            self.take(head, filter(wanted, made))
 
-        session.on_octets = watch
+        session.on_octets = gauge.look
         try:
-            buffer = await self._buffer(session, columns)
+            parts = PartReader(session, layout, self.course, self.start, self.end)
+            await parts.read(expected * _octets_of_row(columns), take)
         finally:
             session.on_octets = None
-        self.progress(expected, expected)
-        rows = tuple(row for row in _rows(buffer, columns, period) if self._is_wanted(row, columns))
-        return ProfileTable(about(self.profile, session), self.thing.name, str(self.thing.obis), columns, rows)
+        gauge.end()
+        return head
 
     def _attribute(self, index: int) -> Attribute:
         return Attribute(PROFILE_GENERIC, self.thing.obis, index)
@@ -143,29 +161,15 @@ class ReadProfile:
 
     async def _columns(self, session: Session) -> tuple[Column, ...]:
         captured = await session.get(self._attribute(_CAPTURE_OBJECTS))
+        if len(captured.as_items()) > _MOST_COLUMNS:
+            raise ProtocolError(f"a profile of {len(captured.as_items())} columns", code="too-many-values")
         sources = [CaptureObject.from_data(item) for item in captured.as_items()]
         scaled_ones = [source for source in sources if _has_scaler(source)]
         wanted = [Attribute(item.class_id, item.instance, SCALER_UNIT[item.class_id]) for item in scaled_ones]
         found = dict(zip(scaled_ones, await session.get_many(wanted) if wanted else (), strict=True))
         return tuple(Column(item, _column_name(self.profile, item), _scaler_unit(found.get(item))) for item in sources)
 
-    async def _buffer(self, session: Session, columns: Sequence[Column]) -> Data:
-        time = next((column.source for column in columns if column.is_time), None)
-        everything = self._attribute(_BUFFER)
-        selects = Conformance.SELECTIVE_ACCESS in session.association.conformance
-        if time is None or not selects or (self.start is None and self.end is None):
-            return await session.get(everything)
-        start = self.start or dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
-        end = self.end or dt.datetime(2099, 12, 31, tzinfo=dt.UTC)
-        part = Attribute(PROFILE_GENERIC, self.thing.obis, _BUFFER, RangeSelection.by_time(start, end, time))
-        try:
-            return await session.get(part)
-        except MeterRefused as refused:
-            if refused.code not in _NO_SELECTION:
-                raise
-        return await session.get(everything)
-
-    def _is_wanted(self, row: tuple[Value, ...], columns: Sequence[Column]) -> bool:
+    def _is_wanted(self, columns: Sequence[Column], row: ProfileRow) -> bool:
         for column, value in zip(columns, row, strict=True):
             if column.is_time and isinstance(value, dt.datetime):
                 return (self.start is None or not _before(value, self.start)) and (
@@ -181,10 +185,35 @@ class ReadProfile:
         return max(min(asked, entries), 1)
 
 
-def _rows(buffer: Data, columns: tuple[Column, ...], period: int) -> Iterator[tuple[Value, ...]]:
-    clocks = [index for index, column in enumerate(columns) if column.is_time]
-    for row in decode_rows(buffer, len(columns), clock_columns=clocks, capture_period=period):
-        yield tuple(column.value(data) for column, data in zip(columns, row, strict=True))
+class _Gauge:
+    """Turns octets that come into progress: what a row takes is an estimate until a first part is there."""
+
+    def __init__(self, session: Session, course: Course, expected: int, octets_of_row: int, progress: Progress) -> None:
+        self._course = course
+        self._expected = expected
+        self._octets_of_row = octets_of_row
+        self._progress = progress
+        self._delivered = course.delivered
+        self._begin = session.octets_received
+
+    def look(self, octets: int) -> None:
+        """Take the octets that came in the session."""
+        course = self._course
+        of_row = course.octets_of_row or self._octets_of_row
+        if course.delivered != self._delivered:
+            self._delivered, self._begin = course.delivered, octets
+        total = max(self._expected, course.delivered) * of_row
+        self._progress(min(course.delivered * of_row + octets - self._begin, total), total)
+
+    def end(self) -> None:
+        """All is there."""
+        total = self._expected * (self._course.octets_of_row or self._octets_of_row)
+        self._progress(total, total)
+
+
+def _bounded(data: Data) -> int:
+    """Return a number of 32 bits: what a meter says beyond these is not meant."""
+    return min(max(data.as_int(), 0), _MOST)
 
 
 def _before(one: dt.datetime, other: dt.datetime) -> bool:

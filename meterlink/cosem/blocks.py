@@ -6,6 +6,7 @@ peer that never sends a last block runs into the bound, one that sends empty blo
 
 from __future__ import annotations
 
+from meterlink.cosem.budget import TOO_LONG_HINT
 from meterlink.errors import ProtocolError
 
 
@@ -34,7 +35,9 @@ class Assembler:
         if not content and not last:
             raise ProtocolError("an empty block came that is not the last", code="block-empty")
         if len(self._content) + len(content) > self._limit:
-            raise ProtocolError(f"a transfer of more than {self._limit} octets", code="transfer-too-long")
+            raise ProtocolError(
+                f"a transfer of more than {self._limit} octets", code="transfer-too-long", hint=TOO_LONG_HINT
+            )
         self._number = number
         self._content += content
         return bytes(self._content) if last else None

@@ -7,11 +7,12 @@ a tuple is built three times as fast. The functions of this module build them wi
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from meterlink.cosem.dates import CosemDate, CosemDateTime, CosemTime
+from meterlink.cosem.items import LazyItems
 from meterlink.errors import ProtocolError, UsageError
 from meterlink.values import Obis
 
@@ -93,11 +94,22 @@ class CompactArray:
     """An array whose elements are all of one type, which is sent once."""
 
     description: TypeDescription
-    items: tuple[Data, ...]
+    items: tuple[Data, ...] | LazyItems[Data]
 
 
 Value = (
-    None | bool | int | float | str | bytes | CosemDateTime | CosemDate | CosemTime | CompactArray | tuple["Data", ...]
+    None
+    | bool
+    | int
+    | float
+    | str
+    | bytes
+    | CosemDateTime
+    | CosemDate
+    | CosemTime
+    | CompactArray
+    | tuple["Data", ...]
+    | LazyItems["Data"]
 )
 
 
@@ -106,7 +118,8 @@ class Data(NamedTuple):
 
     ``value`` is None for null-data and don't-care, ``bool``, ``int`` for every integer, enum and bcd (the octet as it
     is), ``float``, ``bytes`` for octet-string, ``str`` for both character strings and for a bit-string (of ``0`` and
-    ``1``, first bit first), a tuple of Data for array and structure, else the class of the type's name.
+    ``1``, first bit first), a tuple of Data for array and structure (for a long array that was read a
+    :class:`~meterlink.cosem.items.LazyItems`, which is equal to it), else the class of the type's name.
     """
 
     tag: Tag
@@ -144,14 +157,19 @@ class Data(NamedTuple):
                 pass
         raise self._unexpected("a text")
 
-    def as_items(self) -> tuple[Data, ...]:
-        """Return the elements of an array, structure or compact array.
+    @property
+    def is_container(self) -> bool:
+        """True for an array, structure or compact array."""
+        return isinstance(self.value, tuple | LazyItems | CompactArray)
+
+    def as_items(self) -> Sequence[Data]:
+        """Return the elements of an array, structure or compact array: a tuple, or what is equal to one.
 
         Raises ProtocolError (``unexpected-type``) for any other type.
         """
         if isinstance(self.value, CompactArray):
             return self.value.items
-        if isinstance(self.value, tuple):
+        if isinstance(self.value, tuple | LazyItems):
             return self.value
         raise self._unexpected("an array or structure")
 
@@ -180,12 +198,10 @@ class Data(NamedTuple):
 
     def native(self) -> Any:
         """Return the value in Python's own types: a list for arrays, a tuple for structures, else the value."""
-        if isinstance(self.value, CompactArray):
-            return [item.native() for item in self.value.items]
-        if isinstance(self.value, tuple):
-            items = [item.native() for item in self.value]
-            return tuple(items) if self.tag is Tag.STRUCTURE else items
-        return self.value
+        if not self.is_container:
+            return self.value
+        items = [item.native() for item in self.as_items()]
+        return tuple(items) if self.tag is Tag.STRUCTURE else items
 
     def _unexpected(self, wanted: str) -> ProtocolError:
         return ProtocolError(f"{wanted} was expected, {self.tag.label} came", code="unexpected-type")

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Callable
 from typing import Any, Final
 
-from meterlink.cosem.data import Tag, Value
+from meterlink.cosem.data import Data, Tag, Value
 from meterlink.cosem.dates import CosemDate, CosemDateTime, CosemTime
 from meterlink.errors import ProtocolError
 
@@ -142,7 +142,8 @@ def _read_bits(buffer: bytes, position: int) -> tuple[str, int]:
         raise IndexError
     if not count:
         return "", end
-    return f"{int.from_bytes(buffer[position:end], 'big'):0{size * 8}b}"[:count], end
+    # What is left over in the last octet is shifted out: a slice would copy the whole text once more.
+    return f"{int.from_bytes(buffer[position:end], 'big') >> (size * 8 - count):0{count}b}", end
 
 
 def _write_bits(out: bytearray, value: str) -> None:
@@ -190,3 +191,24 @@ WRITERS: Final[dict[int, Writer]] = {
     Tag.DATE: _write_date,
     Tag.TIME: _write_date,
 }
+
+SHARED: Final[dict[int, tuple[Data, ...]]] = {
+    tag: tuple(Data(Tag(tag), READERS[tag](bytes((octet,)), 0)[0]) for octet in range(256))
+    for tag, form in FIXED_FORMATS.items()
+    if struct.calcsize(form) == 1
+}
+"""Tag of a type of one octet -> its values by that octet: there are so few that all messages share them."""
+
+_DATA, _NUMBER, _TEXT, _DATE = 80, 32, 64, 160
+
+COSTS: Final[dict[int, int]] = {
+    **{tag: _DATA + _NUMBER for tag in FIXED_FORMATS if tag not in SHARED},
+    Tag.BIT_STRING: _DATA + _TEXT,
+    Tag.OCTET_STRING: _DATA + _TEXT,
+    Tag.VISIBLE_STRING: _DATA + _TEXT,
+    Tag.UTF8_STRING: _DATA + _TEXT,
+    Tag.DATE_TIME: _DATA + _DATE,
+    Tag.DATE: _DATA + _DATE,
+    Tag.TIME: _DATA + _DATE,
+}
+"""Tag -> octets that a value takes as a Python object, beside the octets of its encoding."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from meterlink.cosem import axdr
+from meterlink.cosem.budget import Budget
 from meterlink.cosem.data import Data
 from meterlink.cosem.leaves import read_length, read_octets
 from meterlink.errors import ProtocolError
@@ -23,7 +24,7 @@ class Reader:
     def __init__(self, buffer: bytes, position: int = 0) -> None:
         self._buffer = buffer
         self._position = position
-        self._budget = [axdr.MAX_VALUES]
+        self._budget = Budget()
 
     def u8(self) -> int:
         """Return one octet."""

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from certs.clock import now
 from certs.store import Store
 from meterlink.commands.connect import certificate_session, target_of
-from meterlink.commands.read_profile import ReadProfile
+from meterlink.commands.read_profile import ProfileRow, ReadProfile
 from meterlink.cosem.association import AssociationConfig, Ciphering, ClientAssociation, Mechanism
 from meterlink.cosem.names import Attribute
 from meterlink.framing.hdlc import HdlcLink, HdlcParameters
@@ -91,8 +91,9 @@ async def read_rows(job: dict[str, Any], store: Store | None) -> tuple[float, in
     thing = next(thing for thing in HEAT.objects if thing.name == "load_profile")
     async with session_of(job, store) as session:
         first, start = session.octets_received, time.perf_counter()
-        table = await ReadProfile(HEAT, thing).run(session)
-        return time.perf_counter() - start, session.octets_received - first, len(table.rows)
+        rows: list[ProfileRow] = []
+        await ReadProfile(HEAT, thing, lambda _, part: rows.extend(part)).run(session)
+        return time.perf_counter() - start, session.octets_received - first, len(rows)
 
 
 async def main() -> None:

@@ -7,7 +7,6 @@ transfer that broke off goes on where the meter says that it stands: only the bl
 from __future__ import annotations
 
 import enum
-from collections import deque
 from collections.abc import Iterator
 from typing import Final
 
@@ -29,6 +28,10 @@ _INITIATE: Final = 1
 _TRANSFER: Final = 2
 _VERIFY: Final = 3
 _ACTIVATE: Final = 4
+
+_MOST_BLOCKS: Final = 1 << 18
+"""Blocks of one image at most. The meter chooses their size, and each costs a request: more would take hours on any
+line. Meters take blocks of 32 octets and more."""
 
 Call = tuple[Method, Data]
 
@@ -69,7 +72,10 @@ class ImageUpload:
         self._image = image
         self._instance = instance
         self._block_size = 0
-        self._missing: deque[int] = deque()
+        self._have = ""
+        """A bit for each block, ``1`` where the meter has it; empty while it has none."""
+        self._next = 0
+        self._left = 0
 
     @property
     def to_read(self) -> tuple[Attribute, ...]:
@@ -87,47 +93,55 @@ class ImageUpload:
         return -(-len(self._image) // self._block_size) if self._block_size else 0
 
     @property
-    def missing(self) -> tuple[int, ...]:
-        """The numbers of the blocks that are still to be sent, from 0."""
-        return tuple(self._missing)
+    def left(self) -> int:
+        """How many blocks are still to be sent."""
+        return self._left
 
     def begin(self, block_size: Data, transferred: Data, enabled: Data, status: Data) -> bool:
         """Take the values of :attr:`to_read`. Return True when a transfer of the same number of blocks is under way and
         goes on, False when :meth:`initiate` is due.
 
         Whether the blocks that the meter has are of this image, the verification tells. Raises MeterRefused
-        (``image-transfer-disabled``) and ProtocolError.
+        (``image-transfer-disabled``), and ProtocolError, for blocks that are too small with the code
+        ``image-block-size``.
         """
         if not enabled.as_bool():
             raise MeterRefused(
                 "the meter does not take images at the moment", code="image-transfer-disabled", hint="Enable it first."
             )
         self._block_size = block_size.as_int()
-        if self._block_size < 1:
-            raise ProtocolError("the meter takes blocks of no length")
-        self._missing = deque(range(self.block_count))
+        least = -(-len(self._image) // _MOST_BLOCKS)
+        if self._block_size < least:
+            size, self._block_size = self._block_size, 0
+            raise ProtocolError(
+                f"the meter takes blocks of {size} octets: for this image they must have {least} at least",
+                code="image-block-size",
+                hint="is the file an image for this meter?",
+            )
+        self._begin_anew()
         bits = transferred.value
         under_way = TransferStatus.from_data(status) is TransferStatus.INITIATED
         if not under_way or not isinstance(bits, str) or len(bits) != self.block_count:
             return False
-        self._missing = deque(number for number, bit in enumerate(bits) if bit == "0")
+        self._have, self._left = bits, bits.count("0")
         return True
 
     def initiate(self) -> Call:
         """Return the call that begins anew: the meter drops what it has."""
-        self._missing = deque(range(self.block_count))
+        self._begin_anew()
         size = cosem.u32(len(self._image))
         return self._call(_INITIATE, cosem.structure(cosem.octet_string(self._identification), size))
 
     def blocks(self) -> Iterator[tuple[int, Call]]:
         """Yield the blocks that are missing: the number and the call. A block counts as sent when the next is asked
         for."""
-        while self._missing:
-            number = self._missing[0]
+        while self._left:
+            number = self._have.index("0", self._next) if self._have else self._next
             start = number * self._block_size
             content = cosem.octet_string(self._image[start : start + self._block_size])
             yield number, self._call(_TRANSFER, cosem.structure(cosem.u32(number), content))
-            self._missing.popleft()
+            self._left -= 1
+            self._next = number + 1
 
     def verify(self) -> Call:
         """Return the call that has the meter check the image."""
@@ -136,6 +150,9 @@ class ImageUpload:
     def activate(self) -> Call:
         """Return the call that puts the image in force."""
         return self._call(_ACTIVATE, cosem.i8(0))
+
+    def _begin_anew(self) -> None:
+        self._have, self._next, self._left = "", 0, self.block_count
 
     def _attribute(self, index: int) -> Attribute:
         return Attribute(CLASS_ID, self._instance, index)

@@ -17,7 +17,8 @@ def decode_rows(
 
     Null-data stands for the value of the row before; in a clock column (index 0 .. columns-1) for that value plus
     ``capture_period`` seconds. A null in the first row stays null: it was never captured. Raises ProtocolError
-    (``unexpected-type``) for a row of another shape, or a null after a time that is not fully specified.
+    (``unexpected-type``) for a row of another shape, and for a null after a time that is not fully specified or that
+    leads beyond the calendar.
     """
     before: tuple[Data, ...] = ()
     clocks = frozenset(clock_columns)
@@ -39,5 +40,11 @@ def _carried(last: Data, seconds: int) -> Data:
     moment = stamp.as_datetime()
     if moment is None:
         raise ProtocolError("a row without time follows one whose time is not fully specified", code="unexpected-type")
-    following = CosemDateTime.of(moment + dt.timedelta(seconds=seconds), status=stamp.status)
+    try:
+        following = CosemDateTime.of(moment + dt.timedelta(seconds=seconds), status=stamp.status)
+    except OverflowError:
+        raise ProtocolError(
+            f"a row without time follows one of {moment}, {seconds} s later: there is no such time",
+            code="unexpected-type",
+        ) from None
     return Data(last.tag, following.to_bytes() if isinstance(last.value, bytes) else following)
