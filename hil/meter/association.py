@@ -104,7 +104,8 @@ class ClientSession:
             self._log(EventCode.ATTEMPTS_SLOWED)
             reply.apdus.append(_try_again_later(self._row))
             return False
-        config = configure(self._row, device.keys.identity, device.field_keys, self._check_client)
+        title = b"" if request is None else request.system_title or b""
+        config = configure(self._row, device.keys.identity, device.field_keys, self._check_client, title)
         if config is None:
             reply.close = True
             return False

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
 from hil.meter.clients import ClientRow, Proof
+from hil.meter.counting import ClientCounters
 from hil.meter.general import GeneralKeys, carried
 from hil.trust import MeterIdentity
 from meterlink.cosem.association import AssociationConfig, PeerCheck
@@ -16,11 +16,11 @@ from meterlink.cosem.association.config import FULL_PROTECTION
 from meterlink.errors import SecurityError
 from meterlink.security.ciphered import Ciphering
 from meterlink.security.control import SecurityPolicy
-from meterlink.security.counters import ReceiveCounter, SendCounter
+from meterlink.security.counters import SendCounter
 from meterlink.security.hls import Mechanism
 from meterlink.security.key_agreement import key_set_from
 from meterlink.security.key_wrap import unwrap_key
-from meterlink.security.keys import KeyId, KeyRole, KeySet, Secret
+from meterlink.security.keys import KeyId, KeySet, Secret
 from meterlink.security.session import SecureSession
 from meterlink.security.suites import Suite
 
@@ -32,8 +32,8 @@ class FieldKeys:
     suite where it is not full protection.
 
     Counters live as long as their key: one for what the meter sends under a key, the same for all suites, which may
-    share it (from 1: there are clients that take a first 0 for an old one), and for each client SAP what was last
-    received, so that nothing recorded in one association can be played in the next.
+    share it (from 1: there are clients that take a first 0 for an old one), and for each unicast key, client SAP and
+    system title what was last received, so that nothing recorded in one association can be played in the next.
     """
 
     password: bytes = field(repr=False)
@@ -44,7 +44,7 @@ class FieldKeys:
     send_counters: dict[Suite, SendCounter] = field(
         default_factory=lambda: dict.fromkeys(Suite, SendCounter(1)), repr=False
     )
-    receive_counters: dict[tuple[Suite, int], tuple[ReceiveCounter, ...]] = field(default_factory=dict, repr=False)
+    receive_counters: ClientCounters = field(default_factory=ClientCounters, repr=False)
     general: GeneralKeys = field(default_factory=GeneralKeys)
 
     def policy(self, suite: Suite) -> SecurityPolicy:
@@ -61,12 +61,11 @@ class FieldKeys:
     def agreed(self, suite: Suite, sap: int, session: SecureSession) -> None:
         """Take the keys that were agreed on in an association of the client ``sap``, which goes on under them. What the
         meter sends is counted on: an older key may come back by transfer."""
+        self.receive_counters.keep((session.keys.unicast, sap, session.peer_title), session.receive)
         self.keys[suite] = key_set_from(
             {KeyId.UNICAST: session.keys.unicast, KeyId.AUTHENTICATION: session.keys.authentication}, self.keys[suite]
         )
         session.send = self.send_counters[suite]
-        self._forget_received(suite)
-        self.receive_counters[suite, sap] = session.receive
 
     def transfer(self, suite: Suite, wrapped: Mapping[KeyId, bytes]) -> None:
         """Take new keys, wrapped under the master key, for every association from the next one on.
@@ -81,14 +80,6 @@ class FieldKeys:
         if any(len(key) != suite.key_length for key in keys.values()):
             raise SecurityError("a transferred key is of a wrong length", code="key-wrap")
         self.keys[suite] = key_set_from(keys, old)
-        # What we send under a new key may go on counting; what clients send begins anew, but only under another key:
-        # under the same one, everything recorded would be new again.
-        if not hmac.compare_digest(self.keys[suite].unicast, old.unicast):
-            self._forget_received(suite)
-
-    def _forget_received(self, suite: Suite) -> None:
-        for counted in [counted for counted in self.receive_counters if counted[0] is suite]:
-            del self.receive_counters[counted]
 
 
 def suite_of(row: ClientRow, identity: MeterIdentity) -> Suite:
@@ -97,17 +88,18 @@ def suite_of(row: ClientRow, identity: MeterIdentity) -> Suite:
 
 
 def configure(
-    row: ClientRow, identity: MeterIdentity, field_keys: FieldKeys | None, check: PeerCheck
+    row: ClientRow, identity: MeterIdentity, field_keys: FieldKeys | None, check: PeerCheck, title: bytes
 ) -> AssociationConfig | None:
-    """Return what the association with a client of ``row`` is to be; None when the meter lacks the secrets for it."""
+    """Return what the association with a client of ``row`` is to be, which says that its system title is ``title``
+    (empty: it says nothing); None when the meter lacks the secrets for it."""
     if row.certificates:
         return _with_certificates(row, identity, check)
     if row.proof is Proof.NONE:
         return AssociationConfig(mechanism=Mechanism.NONE)
     if field_keys is None:
         return None
-    config = _with_shared_keys(row, identity, field_keys, check)
-    return config if row.general is None else carried(config, row.sap, row.general, field_keys.general)
+    config = _with_shared_keys(row, identity, field_keys, check, title)
+    return config if row.general is None else carried(config, (row.sap, title), row.general, field_keys.general)
 
 
 def _with_certificates(row: ClientRow, identity: MeterIdentity, check: PeerCheck) -> AssociationConfig:
@@ -123,11 +115,11 @@ def _with_certificates(row: ClientRow, identity: MeterIdentity, check: PeerCheck
 
 
 def _with_shared_keys(
-    row: ClientRow, identity: MeterIdentity, field_keys: FieldKeys, check: PeerCheck
+    row: ClientRow, identity: MeterIdentity, field_keys: FieldKeys, check: PeerCheck, title: bytes
 ) -> AssociationConfig:
     ecdsa = row.proof is Proof.ECDSA
     suite = suite_of(row, identity)
-    needs_keys = row.ciphered or row.proof is Proof.GMAC
+    keys = field_keys.keys[suite] if row.ciphered or row.proof is Proof.GMAC else None
     return AssociationConfig(
         mechanism=Mechanism(row.proof),
         ciphering=Ciphering.GLOBAL if row.ciphered else None,
@@ -136,14 +128,9 @@ def _with_shared_keys(
         certificate=identity.certificate_der if ecdsa else None,
         signer=identity.private_key if ecdsa else None,
         secret=Secret(field_keys.password if row.proof is Proof.PASSWORD else field_keys.secret),
-        keys=field_keys.keys[suite] if needs_keys else None,
+        keys=keys,
         policy=field_keys.policy(suite) if row.ciphered else FULL_PROTECTION,
-        send_counter=field_keys.send_counters[suite] if needs_keys else None,
-        receive_counters=_receive_counters(row, suite, field_keys) if needs_keys else None,
+        send_counter=None if keys is None else field_keys.send_counters[suite],
+        receive_counters=None if keys is None else field_keys.receive_counters.of((keys.unicast, row.sap, title)),
         verify_peer=check if ecdsa else None,
     )
-
-
-def _receive_counters(row: ClientRow, suite: Suite, field_keys: FieldKeys) -> tuple[ReceiveCounter, ...]:
-    fresh = tuple(ReceiveCounter() for _ in KeyRole)
-    return field_keys.receive_counters.setdefault((suite, row.sap), fresh)
