@@ -100,6 +100,9 @@ class BleTransport(StreamTransport):
         name = self._meter.name or self._meter.address
         if self._settings.pair:
             await self._pair(client, name)
+        # A link that broke already took its services with it: that is a loss, not a meter without a serial service.
+        if (lost := self._buffer.error) is not None:
+            raise lost
         service = find_service(client, self._settings.service, name)
         pipe = GattPipe(client, service, name, self._settings.write, self._on_data, self._lost)
         self._pipe = pipe

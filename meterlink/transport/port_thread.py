@@ -100,7 +100,7 @@ class PortThread:
             return
         with contextlib.suppress(TimeoutError, OSError, serial.SerialException):
             async with asyncio.timeout(DRAIN_GRACE):
-                if self._opened.done() and not self._stop.is_set():
+                if self._is_open() and not self._stop.is_set():
                     await self.drain()
         self._stop.set()
         self._room.set()
@@ -110,6 +110,11 @@ class PortThread:
                 await self._ended.wait()
                 # It has nothing left to do but return.
                 self._reader.join(1.0)
+
+    def _is_open(self) -> bool:
+        """Return whether the port was opened: without that nothing waits to be written."""
+        opened = self._opened
+        return opened.done() and not opened.cancelled() and opened.exception() is None
 
     def _wake(self, *, reader: bool = False) -> None:
         """Get the threads out of a blocking call. Under the lock: a port being closed has given its wake-up pipe back

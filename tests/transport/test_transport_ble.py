@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from ble_air import FAST, Echo
+from bleak.backends.service import BleakGATTServiceCollection
 from driven_clock import clock, driven
 
 from hil.ble import MeterPeripheral
@@ -313,6 +314,21 @@ class TestLosses:
                 except LinkLost:
                     pass  # a loss it cannot get over by itself is told at once; while connecting it tries again
                 await transport.close()
+
+    async def test_a_link_that_broke_when_it_was_made_is_lost_and_not_without_a_service(self, air: Any) -> None:
+        async with MeterPeripheral(air.radio, FarEnd().handler) as meter:
+
+            class Brief(air.radio.ble.client):  # type: ignore[name-defined,misc]
+                async def connect(self, *arguments: Any, **options: Any) -> None:
+                    await super().connect(*arguments, **options)
+                    await meter.drop()
+                    while self.is_connected:  # noqa: ASYNC110  # until the end has been heard of
+                        await asyncio.sleep(0)
+                    self.services = BleakGATTServiceCollection()
+
+            transport = BleTransport("METER-1", FAST, BleRadio(scanner=air.radio.ble.scanner, client=Brief))
+            with pytest.raises(LinkLost):
+                await transport.open()
 
     async def test_an_opening_cancelled_at_every_point_leaves_the_radio_free(self, air: Any) -> None:
         far = Echo()
