@@ -8,19 +8,20 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any, Final
 
-from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from certs.loading import UNREADABLE, load_der
 from meterlink import notation
 from meterlink.cosem import apdu as xdlms
 from meterlink.cosem.acse import Aare, Aarq, Rlre, Rlrq
 from meterlink.cosem.apdu.block import Block
+from meterlink.cosem.apdu.notification import EventNotification
 from meterlink.cosem.data import Data
 from meterlink.cosem.dates import CosemDateTime
 from meterlink.cosem.names import Attribute, EntrySelection, Method, RangeSelection, Selection
 from meterlink.cosem.objects.classes import INTERFACE_CLASSES
 from meterlink.cosem.results import ActionResponse
-from meterlink.security.hls import Mechanism
+from meterlink.tracing.dialogue import Names, Value, Values
 
 Field = tuple[str, str]
 
@@ -28,12 +29,35 @@ _WORDS: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _HIDDEN: Final = frozenset({"dedicated_key"})
 _NESTED: Final = frozenset({"user_information"})
 _LONGEST: Final = 400
-_SECRET_PARAMETERS: Final = frozenset({(64, 2), (15, 2)})
-"""Class and index of methods whose parameters are key material: key_transfer, change_HLS_secret."""
+_SECRET_METHODS: Final = frozenset({(64, 2), (15, 2), (72, 7), (72, 8)})
+"""Class and index of methods whose parameters are key material: key_transfer and change_HLS_secret; of an M-Bus client
+set_encryption_key and transfer_key."""
 
-_SECRET_VALUES: Final = frozenset({(15, 7)})
-"""Class and index of attributes that are secrets: those of the Association."""
+_SECRET_ATTRIBUTES: Final = frozenset({(15, 7), (19, 7), (19, 8), (19, 9), (44, 5), (45, 3)})
+"""Class and index of attributes that open something: the secret of an Association, the passwords of an IEC local port,
+the name and password of a PPP setup, the PIN of a GPRS modem."""
 
+_SECRETS: Final = re.compile(
+    b"|".join(
+        (
+            rb"\x60\x85\x74\x05\x08\x02",
+            *(
+                re.escape(class_id.to_bytes(2, "big")) + b".{6}" + re.escape(bytes((index,)))
+                for class_id, index in sorted(_SECRET_ATTRIBUTES | _SECRET_METHODS)
+            ),
+        )
+    ),
+    re.DOTALL,
+)
+"""Octets in front of a password or a key: the name of an authentication mechanism, or of what is listed above."""
+
+_VALUES: Final = frozenset({"result", "results", "value", "values", "parameters", "response", "responses"})
+"""Fields that hold a value for each attribute or method that is spoken of."""
+
+_BLOCKS: Final = frozenset({"content"})
+"""Fields that hold a part of something, which is shown when all parts are there."""
+
+_NOT_SHOWN: Final = "not shown"
 Acse = Aarq | Aare | Rlrq | Rlre
 
 
@@ -42,13 +66,42 @@ def name_of(message: xdlms.Apdu | Acse) -> str:
     return _WORDS.sub("-", type(message).__name__).lower()
 
 
-def fields_of(message: xdlms.Apdu | Acse) -> Iterator[Field]:
-    """Yield the fields of an APDU by name, as text; what is empty is left out."""
+def fields_of(message: xdlms.Apdu | Acse, names: Names = ()) -> Iterator[Field]:
+    """Yield the fields of an APDU by name, as text; what is empty is left out. ``names`` are what its values are those
+    of, as far as that is known."""
+    if isinstance(message, EventNotification):
+        names = (message.attribute,)
     for item in fields(message):
         value = getattr(message, item.name)
         if value is None or value == b"" or item.name in _NESTED:
             continue
-        yield _label(message, item.name), _shown_field(message, item.name, value)
+        yield _label(message, item.name), _shown_field(message, item.name, value, names)
+
+
+def is_secret(name: Attribute | Method) -> bool:
+    """Return whether the value of an attribute, or the parameters of a method, are a password or a key."""
+    known = _SECRET_ATTRIBUTES if isinstance(name, Attribute) else _SECRET_METHODS
+    return (name.class_id, name.index) in known
+
+
+def values_text(names: Names, values: Values) -> str:
+    """Return values as text, without those that are secret."""
+    if len(names) != len(values):
+        return _NOT_SHOWN if any(map(is_secret, names)) else _shown(values)
+    return "; ".join(
+        _NOT_SHOWN if is_secret(name) and _has_data(value) else _shown(value)
+        for name, value in zip(names, values, strict=True)
+    )
+
+
+def _has_data(value: Value) -> bool:
+    return isinstance(value, Data) or (isinstance(value, ActionResponse) and value.data is not None)
+
+
+def octets_text(octets: bytes, *, hide: bool = False) -> str:
+    """Return octets that nobody can read in hex, unless ``hide`` is set or a password or key may be among them."""
+    hide = hide or _SECRETS.search(octets) is not None
+    return f"{len(octets)}, {_NOT_SHOWN}: a password or a key may be among them" if hide else octets.hex(" ")
 
 
 def _label(message: xdlms.Apdu | Acse, name: str) -> str:
@@ -84,28 +137,16 @@ def _class_name(class_id: int) -> str:
     return known.name if known else f"class {class_id}"
 
 
-def _shown_field(message: Any, name: str, value: Any) -> str:
-    if name in _HIDDEN or _is_secret(message, name):
-        return "not shown"
+def _shown_field(message: Any, name: str, value: Any, names: Names) -> str:
+    if name in _HIDDEN or (isinstance(message, Aarq) and name == "secret" and not message.mechanism.is_high):
+        return _NOT_SHOWN
     if name == "certificate":
         return _certificate(value)
+    if name in _BLOCKS and isinstance(value, bytes):
+        return f"{len(value)} octets"
+    if name in _VALUES:
+        return _cut(values_text(names, value if isinstance(value, tuple) and not isinstance(value, Data) else (value,)))
     return _cut(_shown(value))
-
-
-def _is_secret(message: Any, name: str) -> bool:
-    if isinstance(message, Aarq):
-        return name == "secret" and message.mechanism is Mechanism.LOW
-    if name == "parameters":
-        return any((method.class_id, method.index) in _SECRET_PARAMETERS for method in _all_of(message, "method"))
-    if name in ("value", "values"):
-        return any((item.class_id, item.index) in _SECRET_VALUES for item in _all_of(message, "attribute"))
-    return False
-
-
-def _all_of(message: Any, name: str) -> tuple[Any, ...]:
-    """Return what a request names, one thing or a list of them."""
-    one = getattr(message, name, None)
-    return (one,) if one is not None else tuple(getattr(message, f"{name}s", ()))
 
 
 def _shown(value: Any) -> str:
@@ -144,8 +185,8 @@ def _cut(text: str) -> str:
 
 def _certificate(der: bytes) -> str:
     try:
-        subject = x509.load_der_x509_certificate(der).subject
-        names = [str(name.value) for name in subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
-    except ValueError:
+        subject = load_der(der).subject
+    except UNREADABLE:
         return f"{len(der)} octets that are no certificate"
+    names = [str(name.value) for name in subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
     return f"{len(der)} octets, issued to {names[0] if names else 'nobody'}"

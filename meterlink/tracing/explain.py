@@ -7,27 +7,29 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from meterlink.cosem import apdu as xdlms
-from meterlink.cosem import axdr
 from meterlink.cosem.acse import Aare, Aarq, Rlre, Rlrq
-from meterlink.cosem.apdu.get import GetResponseWithBlock
 from meterlink.errors import ProtocolError
 from meterlink.framing.hdlc.control import FrameKind
 from meterlink.framing.hdlc.frame import HdlcFrame
 from meterlink.framing.hdlc.parameters import HdlcParameters
 from meterlink.framing.link import LinkNoise
 from meterlink.framing.wrapper import WrapperPdu
-from meterlink.notation import write
 from meterlink.security.ciphered import GENERAL_CIPHERING, GENERAL_SIGNING, Ciphering, is_ciphered
 from meterlink.security.keys import KeySet
-from meterlink.tracing.apdus import Joiner, TracedApdu
-from meterlink.tracing.capture import Capture
-from meterlink.tracing.describe import Field, fields_of, name_of
-from meterlink.tracing.frames import Direction, Located, frames_of
+from meterlink.tracing.apdus import MAX_DEPTH, Joiner, TracedApdu
+from meterlink.tracing.capture import Capture, Framing
+from meterlink.tracing.describe import Field, fields_of, is_secret, name_of, octets_text, values_text
+from meterlink.tracing.dialogue import Dialogue, Names, Whole, read_whole
+from meterlink.tracing.frames import LINK_ENDS, Direction, Located, frames_of
 from meterlink.tracing.opening import Opener
+from meterlink.transport.replay import Entry
 
 _ACSE: Final[dict[int, type[Aarq | Aare | Rlrq | Rlre]]] = {kind.TAG: kind for kind in (Aarq, Aare, Rlrq, Rlre)}
 _OTHER_PROTECTION: Final = {GENERAL_CIPHERING: "general-ciphering", GENERAL_SIGNING: "general-signing"}
-_MOST_BLOCKS: Final = 4 << 20
+_LONGEST: Final = 2000
+"""Characters that are shown of what came in blocks."""
+
+_MOST_NOISE: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,16 @@ class Explained:
 def explain(capture: Capture, keys: KeySet | None = None) -> Iterator[Explained]:
     """Yield the explanation of ``capture``; ``keys`` open what they fit. Never raises for what was captured."""
     joiner, reader = Joiner(), _Reader(keys)
+    layer = "hdlc" if capture.framing is Framing.HDLC else "wrapper"
     for located in frames_of(capture):
+        if isinstance(located.item, LinkNoise):
+            octets = octets_text(located.item.data[:_MOST_NOISE], hide=reader.awaits_secret)
+            fields = (("reason", located.item.reason), ("octets", octets))
+            yield Explained(located.t, located.direction, layer, "noise", fields)
+            continue
         yield _frame(located)
+        if isinstance(located.item, Entry) and located.item.event in LINK_ENDS:
+            reader.forget()
         apdu = joiner.take(located)
         if apdu is not None:
             yield from reader.read(apdu)
@@ -74,9 +84,8 @@ def _frame(located: Located) -> Explained:
     if isinstance(item, WrapperPdu):
         ports = ("from", str(item.source)), ("to", str(item.destination))
         return Explained(*where, "wrapper", "message", (*ports, ("octets", str(len(item.data)))))
-    if isinstance(item, LinkNoise):
-        return Explained(*where, "hdlc", "noise", (("reason", item.reason), ("octets", item.data[:64].hex(" "))))
-    return Explained(*where, "line", item.event, (("text", item.text),) if item.text else ())
+    event, text = (item.event, item.text) if isinstance(item, Entry) else ("noise", "")
+    return Explained(*where, "line", event, (("text", text),) if text else ())
 
 
 def _hdlc_fields(frame: HdlcFrame) -> Iterator[Field]:
@@ -108,32 +117,61 @@ def _parameters(information: bytes) -> str:
 
 
 class _Reader:
-    """Reads the APDUs of both directions; remembers blocks until the last has come."""
+    """Reads the APDUs of both directions; remembers questions until they are answered, and blocks until the last has
+    come."""
 
     def __init__(self, keys: KeySet | None) -> None:
         self._opener = Opener(keys)
-        self._blocks = bytearray()
+        self._dialogue: Dialogue[None] = Dialogue()
+        self._secret: Names = ()
+
+    @property
+    def awaits_secret(self) -> bool:
+        """True from a question for a password or a key, or a request that has one, to the next request."""
+        return bool(self._secret)
+
+    def forget(self) -> None:
+        """Begin anew: another connection follows."""
+        self._dialogue.forget()
 
     def read(self, apdu: TracedApdu, data: bytes | None = None, depth: int = 0) -> Iterator[Explained]:
         """Explain one APDU, and what is inside it."""
         data = apdu.data if data is None else data
         where = (apdu.t, apdu.direction, "apdu")
         try:
+            if depth > MAX_DEPTH:
+                raise ProtocolError("an APDU is wrapped too often")
             if is_ciphered(data):
                 yield from self._protected(apdu, data, depth)
             elif data[:1] and data[0] in _ACSE:
                 yield from self._acse(apdu, data, depth)
             elif data[:1] and data[0] in _OTHER_PROTECTION:
+                self._dialogue.unclear(apdu)
                 yield Explained(*where, _OTHER_PROTECTION[data[0]], (("octets", str(len(data))),), depth)
             else:
-                message = xdlms.decode(data)
-                self._opener.learn_dedicated(message)
-                yield Explained(*where, name_of(message), (*fields_of(message), *self._joined(message)), depth)
+                yield from self._plain(apdu, xdlms.decode(data), depth)
         except ProtocolError as error:
-            yield Explained(*where, "not readable", (("reason", error.message), ("octets", data.hex(" "))), depth)
+            self._dialogue.unclear(apdu)
+            fields = (("reason", error.message), ("octets", octets_text(data, hide=self.awaits_secret)))
+            yield Explained(*where, "not readable", fields, depth)
+
+    def _plain(self, apdu: TracedApdu, message: xdlms.Apdu, depth: int) -> Iterator[Explained]:
+        self._opener.learn_dedicated(message)
+        names, whole = self._dialogue.take(apdu, message, None)
+        if isinstance(message, xdlms.Request):
+            self._secret = names if any(map(is_secret, names)) else ()
+        if isinstance(message, xdlms.Response):
+            names = names or self._secret  # better one answer hidden that need not be than one shown
+        fields = tuple(fields_of(message, names))
+        if whole is not None and whole.service != "general":
+            fields += (("all blocks", _all_blocks(whole, whole.names or self._secret)),)
+        yield Explained(apdu.t, apdu.direction, "apdu", name_of(message), fields, depth)
+        if whole is not None and whole.service == "general":
+            yield from self.read(whole.apdu, whole.content, depth + 1)
 
     def _acse(self, apdu: TracedApdu, data: bytes, depth: int) -> Iterator[Explained]:
         message = _ACSE[data[0]].from_bytes(data)
+        self._dialogue.associate(apdu)
         if isinstance(message, Aarq | Aare):
             self._opener.learn(apdu.direction, message)
         yield Explained(apdu.t, apdu.direction, "apdu", name_of(message), tuple(fields_of(message)), depth)
@@ -144,6 +182,7 @@ class _Reader:
         opened = self._opener.open(apdu.direction, data)
         name = f"{_form(data)}-ciphering"
         if isinstance(opened, str):
+            self._dialogue.unclear(apdu)
             text = (("closed", opened), ("octets", str(len(data))))
             yield Explained(apdu.t, apdu.direction, "apdu", name, text, depth)
             return
@@ -151,16 +190,14 @@ class _Reader:
         yield Explained(apdu.t, apdu.direction, "apdu", name, control, depth)
         yield from self.read(apdu, opened.apdu, depth + 1)
 
-    def _joined(self, message: xdlms.Apdu) -> Iterator[Field]:
-        """Collect the blocks of a long answer; with the last one comes the value."""
-        if not isinstance(message, GetResponseWithBlock) or not isinstance(message.content, bytes):
-            return
-        if message.block == 1:
-            self._blocks.clear()
-        self._blocks += message.content[: _MOST_BLOCKS - len(self._blocks)]
-        if message.last:
-            value = write(axdr.decode(bytes(self._blocks)))
-            yield "all blocks", value if len(value) <= 2000 else f"{value[:2000]}... ({len(value)} characters)"
+
+def _all_blocks(whole: Whole[None], names: Names) -> str:
+    try:
+        values, _ = read_whole(whole)
+    except ProtocolError as error:
+        return f"not readable: {error.message}"
+    text = values_text(names, values)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}... ({len(text)} characters)"
 
 
 def _form(data: bytes) -> str:

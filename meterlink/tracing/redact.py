@@ -1,32 +1,42 @@
 """A trace without what tells which meter it was, for sharing: everything keeps its place and its length.
 
-System titles become ``TITLE001`` and so on, so that parties stay apart; everything else that must go becomes ``X``.
-Check sequences are made anew, so the trace still decodes. What is no frame is blanked: nobody can tell what it holds.
-Protected APDUs stay as they are and cannot be opened any more, because their system title is part of their protection.
+Nothing stays that is not known to be harmless (:mod:`.harmless`): what no frame holds, parts of an APDU whose end is
+missing, and answers whose question is are blank altogether. System titles become ``TITLE001`` and so on, so that
+parties stay apart; everything else that must go becomes ``X``. Check sequences are made anew, so the trace still
+decodes. Encrypted APDUs stay as they are and cannot be opened any more, because their system title is part of their
+protection.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Final
 
+from construct import ConstructError
 from fastcrc.crc16 import ibm_sdlc
 
 from meterlink.errors import DataError
 from meterlink.framing.hdlc.address import HdlcAddress
 from meterlink.framing.hdlc.control import FrameKind
+from meterlink.framing.hdlc.description import PARAMETERS
 from meterlink.framing.hdlc.frame import FLAG_OCTET, HdlcFrame
-from meterlink.framing.hdlc.reader import FrameReader
-from meterlink.framing.wrapper import HEADER_LENGTH, WrapperReader
-from meterlink.tracing.apdus import LLC_LENGTH, FrameOrder, Joiner, TracedApdu, starts_anew
+from meterlink.framing.wrapper import HEADER_LENGTH, WrapperPdu
+from meterlink.tracing.apdus import LLC_LENGTH, Joiner, TracedApdu
 from meterlink.tracing.capture import Capture, Framing
-from meterlink.tracing.frames import frames_of
-from meterlink.tracing.sensitive import Findings, find_sensitive
+from meterlink.tracing.clean import Cleaner
+from meterlink.tracing.frames import LINK_ENDS, Located, frames_of
+from meterlink.tracing.harmless import MASK
+from meterlink.tracing.view import View
+from meterlink.transport.line import parse_line
 from meterlink.transport.replay import Entry
 
-_BLANK: Final = 0x58  # X
 _FCS: Final = 2
+_LLC: Final = frozenset({b"\xe6\xe6\x00", b"\xe6\xe7\x00"})
+_NEGOTIATED: Final = frozenset({5, 6, 7, 8})
+"""Parameters of a link: the longest information fields and the windows (IEC 62056-46, 6.4.4.4.3.2)."""
+
+_LONGEST_PARAMETER: Final = 4
+_FLAGS: Final = bytes(octet if octet == FLAG_OCTET else 0 for octet in range(256))
 
 
 def redact(capture: Capture) -> Capture:
@@ -40,132 +50,125 @@ def redact(capture: Capture) -> Capture:
             code="redact-unknown",
             hint="in a text readout, replace the serial number by hand",
         )
-    findings = find_sensitive(_apdus(capture))
-    entries = list(capture.entries)
-    for event in ("sent", "received"):
-        _redact_side(entries, event, capture.framing, findings)
+    found = list(frames_of(capture))
+    first = Cleaner()
+    _Redaction(capture).run(found, first)
+    # What named the meter in one place may stand in another where it would not be looked for.
+    clean = _Redaction(capture).run(found, Cleaner(frozenset(first.texts), frozenset(first.numbers)))
     scheme = capture.url.partition(":")[0]
     return replace(
-        capture,
-        entries=tuple(replace(entry, text="") if entry.event == "lost" else entry for entry in entries),
-        url=f"{scheme}:redacted" if scheme else "",
+        capture, entries=_entries(capture.entries, clean), url=f"{scheme}:redacted" if scheme.isalnum() else ""
     )
 
 
-def _apdus(capture: Capture) -> Iterator[TracedApdu]:
-    # One side at a time would lose which answer belongs to which question; numbers count per side of the recording.
-    joiner = Joiner()
-    for located in frames_of(capture):
-        apdu = joiner.take(located)
-        if apdu is not None:
-            yield apdu if capture.is_directed else replace(apdu, direction="received")
+def _entries(entries: tuple[Entry, ...], clean: dict[str, bytearray]) -> tuple[Entry, ...]:
+    at = dict.fromkeys(clean, 0)
+    out = []
+    for entry in entries:
+        data = b""
+        if entry.event in clean:
+            start = at[entry.event]
+            at[entry.event] = start + len(entry.data)
+            data = bytes(clean[entry.event][start : at[entry.event]])
+        out.append(Entry(entry.t, entry.event, data, _text(entry)))
+    return tuple(out)
 
 
-def _redact_side(entries: list[Entry], event: str, framing: Framing, findings: Findings) -> None:
-    numbers = [number for number, entry in enumerate(entries) if entry.event == event]
-    stream = _Stream(b"".join(entries[number].data for number in numbers), framing)
-    stream.mask(findings, event)
-    at = 0
-    for number in numbers:
-        length = len(entries[number].data)
-        entries[number] = replace(entries[number], data=bytes(stream.octets[at : at + length]))
-        at += length
+def _text(entry: Entry) -> str:
+    """Return the settings of the line, which are all that may be told of an event."""
+    if entry.event != "line":
+        return ""
+    try:
+        return str(parse_line(entry.text))
+    except ValueError:
+        return ""
 
 
-@dataclass(slots=True)
-class _Station:
-    """What one station has sent: the order of its frames, the places of the APDU that is coming, and by N(S) the place
-    and the octets of the last frames."""
+class _Redaction:
+    """What the octets of both sides become; where nothing is put they are zero, but for flags."""
 
-    order: FrameOrder = field(default_factory=FrameOrder)
-    parts: list[int] = field(default_factory=list)
-    sent: dict[int, tuple[int, bytes]] = field(default_factory=dict)
+    def __init__(self, capture: Capture) -> None:
+        self._octets = {
+            event: b"".join(entry.data for entry in capture.entries if entry.event == event)
+            for event in ("sent", "received")
+        }
+        flags = _FLAGS if capture.framing is Framing.HDLC else bytes(256)
+        self._clean = {event: bytearray(octets.translate(flags)) for event, octets in self._octets.items()}
+        self._sent: dict[tuple[HdlcAddress, HdlcAddress, int], Located] = {}
+        self._repeats: list[tuple[Located, Located]] = []
+
+    def run(self, found: list[Located], cleaner: Cleaner) -> dict[str, bytearray]:
+        """Clean everything on the wire; return the octets of each side."""
+        joiner = Joiner()
+        for located in found:
+            if isinstance(located.item, Entry) and located.item.event in LINK_ENDS:
+                cleaner.forget()
+            if isinstance(located.item, HdlcFrame | WrapperPdu) and located.start == located.end:
+                continue  # it is written in a way of its own, and its place is not known: it stays blank
+            self._blank(located)
+            apdu = joiner.take(located)
+            if apdu is not None:
+                self._apdu(apdu, cleaner)
+        for copy, original in self._repeats:
+            self._copy(copy, original)
+        for located in found:
+            if isinstance(located.item, HdlcFrame) and located.start < located.end:
+                self._check(located)
+        return self._clean
+
+    def _blank(self, located: Located) -> None:
+        """Let the header of a frame stay, and blank what it carries."""
+        out, octets = self._clean[located.side], self._octets[located.side]
+        item, (at, length) = located.item, located.content
+        if isinstance(item, WrapperPdu):
+            out[located.start : located.start + HEADER_LENGTH] = octets[located.start : located.start + HEADER_LENGTH]
+            out[at : at + length] = bytes((MASK,)) * length
+        elif isinstance(item, HdlcFrame):
+            out[located.start : located.end] = octets[located.start : located.end]
+            if length and not _is_negotiation(item):
+                out[at : at + length] = bytes((MASK,)) * length
+            if item.control.kind is FrameKind.I:
+                self._note(located, item)
+
+    def _note(self, located: Located, frame: HdlcFrame) -> None:
+        """Note what was sent under which number, and whether it is the same again."""
+        key = (frame.source, frame.destination, frame.control.send)
+        before = self._sent.get(key)
+        if before is not None and isinstance(before.item, HdlcFrame) and before.item.information == frame.information:
+            self._repeats.append((located, before))
+        self._sent[key] = located
+
+    def _copy(self, copy: Located, original: Located) -> None:
+        """Write a frame that was sent again as the first time, unless it turned out to be a new one."""
+        (at, length), (start, _) = copy.content, original.content
+        out = self._clean[copy.side]
+        if out[at : at + length] == bytes((MASK,)) * length:
+            out[at : at + length] = self._clean[original.side][start : start + length]
+
+    def _apdu(self, apdu: TracedApdu, cleaner: Cleaner) -> None:
+        out = self._clean[apdu.side]
+        octets = self._octets[apdu.side]
+        data = b"".join(octets[start : start + length] for start, length in apdu.places)
+        view = View(data, tuple((out, start, length) for start, length in apdu.places))
+        llc = len(data) - len(apdu.data)
+        if llc == LLC_LENGTH and data[:llc] in _LLC:
+            view.keep(0, llc)
+        cleaner.clean(apdu, view.part(llc, len(data)))
+
+    def _check(self, located: Located) -> None:
+        out = self._clean[located.side]
+        content = bytes(out[located.start : located.end - _FCS])
+        out[located.end - _FCS : located.end] = ibm_sdlc(content).to_bytes(_FCS, "little")
 
 
-class _Stream:
-    """The octets of one direction; knows where each octet of each APDU stands."""
-
-    def __init__(self, octets: bytes, framing: Framing) -> None:
-        self.octets = bytearray(octets)
-        self._frames: list[tuple[int, int]] = []
-        self._repeats: list[tuple[int, int, int]] = []
-        self._stations: dict[HdlcAddress, _Station] = {}
-        self._apdus: list[list[int]] = []
-        if framing is Framing.HDLC:
-            self._find_hdlc(octets)
-        else:
-            self._find_wrapped(octets)
-
-    def mask(self, findings: Findings, event: str) -> None:
-        """Replace everything that was found, and blank what is no frame."""
-        self._blank_noise()
-        masks = dict(findings.values)
-        for number, title in enumerate(findings.titles, start=1):
-            masks[title] = f"TITLE{number:03d}".encode()[: len(title)].ljust(len(title), b"0")
-        for number, places in enumerate(self._apdus):
-            apdu = bytes(self.octets[place] for place in places)
-            tail = findings.tails.get((event, number), 0)
-            for value, mask in masks.items():
-                start = apdu.find(value)
-                while start >= 0:
-                    self._put(places[start : start + len(value)], mask)
-                    start = apdu.find(value, start + 1)
-            self._put(places[len(places) - tail :], bytes((_BLANK,)) * tail)
-        for copy, original, length in self._repeats:
-            self.octets[copy : copy + length] = self.octets[original : original + length]
-        for start, end in self._frames:
-            check = ibm_sdlc(bytes(self.octets[start : end - _FCS]))
-            self.octets[end - _FCS : end] = check.to_bytes(_FCS, "little")
-
-    def _put(self, places: list[int], octets: bytes) -> None:
-        for place, octet in zip(places, octets, strict=True):
-            self.octets[place] = octet
-
-    def _blank_noise(self) -> None:
-        if not self._frames:
-            return
-        at = 0
-        for start, end in (*self._frames, (len(self.octets), 0)):
-            noise = self.octets[at:start]
-            self.octets[at:start] = bytes(octet if octet == FLAG_OCTET else 0 for octet in noise)
-            at = end
-
-    def _find_hdlc(self, octets: bytes) -> None:
-        reader = FrameReader()
-        at = 0
-        for frame in (*reader.feed(octets), *reader.give_up()):
-            if not isinstance(frame, HdlcFrame):
-                continue
-            content = frame.to_bytes()[1:-1]
-            start = octets.find(content, at)
-            if start >= 0:
-                at = start + len(content)
-                self._frames.append((start, at))
-                self._add_frame(frame, at - _FCS - len(frame.information))
-
-    def _add_frame(self, frame: HdlcFrame, information: int) -> None:
-        """Take the places of a frame's ``information``, where it carries any of an APDU."""
-        station = self._stations.setdefault(frame.source, _Station())
-        length = len(frame.information)
-        if starts_anew(frame):
-            station.parts = []
-        if station.order.is_new(frame):
-            station.sent[frame.control.send] = (information, frame.information)
-            station.parts += range(information, information + length)
-            if not frame.segmented:
-                self._apdus.append(station.parts[LLC_LENGTH:])
-                station.parts = []
-        elif frame.control.kind is FrameKind.I:
-            original, same = station.sent.get(frame.control.send, (0, b""))
-            if same == frame.information:
-                self._repeats.append((information, original, length))
-            else:
-                self.octets[information : information + length] = bytes(length)
-
-    def _find_wrapped(self, octets: bytes) -> None:
-        at = 0
-        for message in WrapperReader().feed(octets):
-            at += HEADER_LENGTH
-            self._apdus.append(list(range(at, at + len(message.data))))
-            at += len(message.data)
-        self.octets[at:] = bytes(len(octets) - at)
+def _is_negotiation(frame: HdlcFrame) -> bool:
+    """Return whether a frame carries the parameters of a link and nothing else."""
+    if frame.control.kind not in {FrameKind.SNRM, FrameKind.UA}:
+        return False
+    try:
+        found = PARAMETERS.parse(frame.information)
+    except ConstructError:
+        return False
+    return not found.user_data and all(
+        value.id in _NEGOTIATED and len(value.value) <= _LONGEST_PARAMETER for value in found["values"]
+    )
