@@ -1,6 +1,8 @@
 """What --trace writes, what decode makes of it, and what is left of it when it is redacted."""
 
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ from commands_field import AUTHENTICATION, CLIENT_TITLE, METER_TITLE, PASSWORD, 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from meterlink.cli.trace_file import trace_file
 from meterlink.cosem import axdr
 from meterlink.cosem import data as cosem
 from meterlink.cosem.acse import Aarq, Context
@@ -149,6 +152,59 @@ def test_a_trace_is_served_again(meterlink, traced) -> None:
     done = meterlink("read", f"replay:{trace}?security=none&client=17", *words, "--json")
     assert done.status == 0
     assert done.json["readings"] == read["readings"]
+
+
+def read_energy(meterlink, field_meter: FieldMeter, trace: Path):
+    with served(field_meter.server, "hdlc") as url:
+        return meterlink("read", f"{url}&security=none&client=17", "--object", "energy", "--trace", trace, "--json")
+
+
+def test_a_trace_takes_the_place_of_a_file_and_is_for_its_owner_alone(meterlink, field_meter, tmp_path) -> None:
+    trace = tmp_path / "trace.jsonl"
+    trace.write_text("what was there before" * 1000)
+    trace.chmod(0o644)
+    assert read_energy(meterlink, field_meter, trace).status == 0
+    assert trace.stat().st_mode & 0o077 == 0
+    assert meterlink("decode", trace, "--json").json["trace"]["framing"] == "hdlc"
+
+
+def test_a_trace_goes_into_a_pipe(meterlink, field_meter, tmp_path) -> None:
+    pipe, got = tmp_path / "pipe", tmp_path / "got.jsonl"
+    os.mkfifo(pipe, 0o622)
+    mode = pipe.stat().st_mode
+    with ThreadPoolExecutor() as pool:
+        reader = pool.submit(pipe.read_text)
+        assert read_energy(meterlink, field_meter, pipe).status == 0
+        got.write_text(reader.result(60))
+    assert pipe.stat().st_mode == mode
+    names = [step["name"] for step in meterlink("decode", got, "--json").json["steps"]]
+    assert (names[0], names[-1]) == ("SNRM", "closed")
+
+
+def test_a_trace_that_cannot_go_on_is_told_once_and_ends_nothing(tmp_path, capsys) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    def read_a_little() -> bytes:
+        with pipe.open("rb", buffering=0) as stream:
+            return stream.read(16)
+
+    with ThreadPoolExecutor() as pool:
+        reader = pool.submit(read_a_little)
+        with trace_file(pipe, "tcp:meter") as sink:
+            assert reader.result(60) == b'{"meterlink": "r'
+            for _ in range(3):
+                sink(Entry(0.0, "sent", b"\x7e"))
+    assert capsys.readouterr().err.count("warning: trace: the trace ends here") == 1
+
+
+def test_a_trace_that_cannot_begin_is_told_before_anything_is_sent(meterlink, field_meter, tmp_path) -> None:
+    full = tmp_path / "full"
+    full.symlink_to("/dev/full")
+    mode = full.stat().st_mode
+    done = read_energy(meterlink, field_meter, full)
+    assert (done.status, done.error["code"]) == (2, "trace")
+    assert full.stat().st_mode == mode
 
 
 def test_what_is_no_trace_is_not_redacted(meterlink, tmp_path) -> None:
