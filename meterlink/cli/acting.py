@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from certs.cli.output import interactive
 from certs.clock import now
 from certs.entries import Credential
 from certs.levels import Permission
+from meterlink.cli.trace_file import trace_file
 from meterlink.commands.command import Command, perform
 from meterlink.commands.connect import Target, meter_session
 from meterlink.commands.secrets import meter_secrets
@@ -26,7 +26,7 @@ from meterlink.errors import UsageError
 from meterlink.gate import decide
 from meterlink.session import Session
 from meterlink.transport.base import Transport
-from meterlink.transport.replay import FileSink, Sink, record
+from meterlink.transport.replay import record
 from meterlink.transport.url import Context, open_transport
 
 NOT_ENFORCED: Final = (
@@ -46,7 +46,6 @@ FORGOTTEN: Final = (
 """What the user is told of ``meter-counter``."""
 
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
-_PRIVATE: Final = 0o600
 
 _R = TypeVar("_R")
 _Verb = TypeVar("_Verb", bound=Callable[..., Any])
@@ -115,27 +114,14 @@ def way_to(target: Target, options: SessionOptions) -> Iterator[tuple[Credential
     tell(store.notices())
     credential = store.active()
     context = Context(ask_passkey=_ask_passkey if interactive() else None)
-    with _tracing(options.trace, str(target.url)) as sink:
+    trace = trace_file(options.trace, str(target.url)) if options.trace is not None else contextlib.nullcontext()
+    with trace as sink:
 
         def transport() -> Transport:
             made = open_transport(target.url, context)
             return made if sink is None else record(made, sink)
 
         yield credential, transport
-
-
-@contextlib.contextmanager
-def _tracing(path: Path | None, url: str) -> Iterator[Sink | None]:
-    """Open the trace file. It is for its owner alone: a password crosses the wire as it is."""
-    if path is None:
-        yield None
-        return
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, _PRIVATE)
-    if os.name == "posix":
-        os.fchmod(descriptor, _PRIVATE)  # a file that was there keeps its mode otherwise
-    os.truncate(descriptor, 0)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        yield FileSink(file, url, now())
 
 
 async def _ask_passkey(meter: str) -> int | None:
