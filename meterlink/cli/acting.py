@@ -103,7 +103,14 @@ def act(
 
         for permission in () if target.enforces_certificates else unenforced:
             decide(command.name, permission, credential, now()).enforce()
-        return asyncio.run(perform(command, credential, session, now()))
+        # Not the result of the coroutine: asyncio.run writes that out in full when it gives Ctrl-C back.
+        results: list[_R] = []
+
+        async def run() -> None:
+            results.append(await perform(command, credential, session, now()))
+
+        asyncio.run(run())
+        return results[0]
 
 
 @contextlib.contextmanager

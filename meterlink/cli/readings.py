@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import csv
 import datetime as dt
 import importlib
-import io
-import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -17,10 +14,11 @@ from typing import Any, Final, TypeVar
 import click
 from rich.text import Text
 
-from certs.cli.output import console, emit, note, wants_json, warn
+from certs.cli.output import console, emit, json_text, note, wants_json, warn
 from certs.clock import now
 from meterlink.cli.acting import SessionOptions, notes_for, way_to
 from meterlink.cli.report import as_renderable
+from meterlink.cli.streams import csv_line
 from meterlink.commands.command import perform
 from meterlink.commands.connect import Target, meter_session
 from meterlink.commands.field import read_field_meter, telegram_key, with_line, with_patience
@@ -218,19 +216,16 @@ class _Screen:
 
 
 def _json_line(report: MeterReport, moment: dt.datetime) -> str:
-    return json.dumps({"read_at": moment.isoformat(timespec="seconds"), **report.as_json()}, ensure_ascii=False)
+    return json_text({"read_at": moment.isoformat(timespec="seconds"), **report.as_json()})
 
 
 def _as_csv(report: MeterReport, moment: dt.datetime, *, head: bool) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    if head:
-        writer.writerow(_COLUMNS)
+    lines = [csv_line(_COLUMNS)] if head else []
     read_at = moment.isoformat(timespec="seconds")
     for reading in report.readings:
         code = "" if reading.obis is None else str(reading.obis)
         time = "" if reading.time is None else reading.time.isoformat()
         value = value_as_json(reading.value)
         where = (reading.storage, reading.tariff, reading.source, reading.note)
-        writer.writerow((read_at, reading.name, code, value, reading.unit, time, *where))
-    return out.getvalue()
+        lines.append(csv_line((read_at, reading.name, code, value, reading.unit, time, *where)))
+    return "".join(lines)

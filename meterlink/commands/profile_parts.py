@@ -125,6 +125,9 @@ class Course:
     last_moment: dt.datetime | None = None
     """The time of the last of them that has one."""
 
+    refused: set[str] = field(default_factory=set)
+    """The ways of selecting that the meter does not know."""
+
     octets_of_row: int = 0
     """Octets that a row takes on the way, as the last part showed; 0 before the first."""
 
@@ -187,12 +190,15 @@ class PartReader:
         """
         selects = Conformance.SELECTIVE_ACCESS in self._session.association.conformance
         for way in self._ways(octets) if selects else ():
+            if way.__name__ in self._course.refused:
+                continue
             try:
                 await way(take)
                 return
             except MeterRefused as refused:
                 if refused.code not in _NO_SELECTION or self._course.delivered:
                     raise
+                self._course.refused.add(way.__name__)
         await self._piece(None, take)
 
     def _ways(self, octets: int) -> list[Callable[[Take], Awaitable[None]]]:
@@ -245,12 +251,21 @@ class PartReader:
             last = min(course.next_entry + course.rows_at_once - 1, layout.entries)
             buffer = await self._get(EntrySelection(first, last))
             rows = course.after_seam(layout, layout.rows(buffer), course.next_entry - 1 - first)
+            if rows is None and first == 1 and self._are_younger(buffer):
+                rows = layout.rows(buffer)  # the meter pushed out even the row of the seam
             if rows is not None:
                 course.next_entry = first + len(buffer.as_items())
                 return rows
         raise ProtocolError(
             "the rows of the profile changed while they were read", code="profile-changed", hint="read it again"
         )
+
+    def _are_younger(self, buffer: Data) -> bool:
+        """Tell whether all rows in ``buffer`` were captured after those that were handed on."""
+        last = self._course.last_moment
+        moments = [self._layout.moment(row) for row in islice(self._layout.rows(buffer), 1)]
+        naive = [moment.replace(tzinfo=None) for moment in moments if moment is not None]
+        return last is not None and bool(naive) and naive[0] > last.replace(tzinfo=None)
 
     async def _by_span(self, take: Take) -> None:
         course, layout = self._course, self._layout

@@ -34,7 +34,7 @@ _TAGS: Final[tuple[Tag | None, ...]] = tuple(
 _NULLS: Final = tuple({Tag.NULL_DATA: NULL, Tag.DONT_CARE: DONT_CARE}.get(number) for number in range(256))  # type: ignore[call-overload]
 _LEAVES: Final = tuple(READERS.get(number) for number in range(256))
 _SHARED: Final = tuple(SHARED.get(number) for number in range(256))
-_COSTS: Final = tuple(COSTS.get(number, 0) for number in range(256))
+_COSTS: Final = tuple(COSTS.get(number, (0, 0)) for number in range(256))
 
 
 def decode(buffer: bytes) -> Data:
@@ -50,8 +50,11 @@ def decode_from(buffer: bytes, offset: int = 0, budget: Budget | None = None) ->
 
     Values of one message that are read one by one share a ``budget``.
     """
+    budget = budget or Budget()
     try:
-        return _read(buffer, offset, MAX_DEPTH, budget or Budget())
+        data, end = _read(buffer, offset, MAX_DEPTH, budget)
+        budget.hold(0)
+        return data, end
     except (IndexError, struct.error):
         raise ProtocolError("the data end early") from None
 
@@ -84,7 +87,8 @@ def _read(buffer: bytes, position: int, depth: int, budget: Budget) -> tuple[Dat
     if leaf is not None:
         value, end = leaf(buffer, position + 1)
         # The container looks at what is left: a call for each value would take a third of the time.
-        budget.memory -= _COSTS[number] + end - position
+        each, of_octet = _COSTS[number]
+        budget.memory -= each + of_octet * (end - position)
         return make_data((_TAGS[number], value)), end
     if number == Tag.COMPACT_ARRAY:
         compact, position = read_compact_array(buffer, position + 1, budget)

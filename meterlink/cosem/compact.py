@@ -20,9 +20,6 @@ MAX_TYPE_DEPTH: Final = 8
 MAX_TYPE_PARTS: Final = 1_000
 """Most types in the description of one compact array; a row of a profile has one for each column."""
 
-_UNSHARED: Final = 80
-"""Octets of memory that a value takes whose type has no cost of its own: a null, or a number of one octet."""
-
 _PART: Final = 160
 """Octets of memory that a type of a description takes."""
 
@@ -117,7 +114,8 @@ def _read_element(buffer: bytes, position: int, kind: TypeDescription, budget: B
     tag = kind.tag
     if tag not in (Tag.ARRAY, Tag.STRUCTURE):
         value, end = READERS[tag](buffer, position)
-        budget.hold(COSTS.get(tag, _UNSHARED) + REFERENCE + end - position)
+        each, of_octet = COSTS[tag]
+        budget.hold(each + REFERENCE + of_octet * (end - position))
         return Data(tag, value), end
     count = kind.count if tag is Tag.ARRAY else len(kind.parts)
     budget.hold(CONTAINER + REFERENCE)

@@ -11,6 +11,7 @@ import struct
 from collections.abc import Callable
 from typing import Any, Final
 
+from meterlink.cosem.budget import TOO_LONG_HINT
 from meterlink.cosem.data import Data, Tag, Value
 from meterlink.cosem.dates import CosemDate, CosemDateTime, CosemTime
 from meterlink.errors import ProtocolError
@@ -40,6 +41,10 @@ FIXED_FORMATS: Final[dict[int, str]] = {
     Tag.DELTA_DOUBLE_LONG_UNSIGNED: "I",
 }
 """The types of fixed length whose value :mod:`struct` gives as it is, with its format character."""
+
+MAX_BITS: Final = 1 << 21
+"""Bits of one bit-string, which take an octet each as text. The longest in the standard has one for each block of an
+image."""
 
 _LONGEST_LENGTH: Final = 4
 """Octets of a length field after the first; four announce 4 GiB, more is never meant."""
@@ -140,6 +145,8 @@ def _read_bits(buffer: bytes, position: int) -> tuple[str, int]:
     end = position + size
     if end > len(buffer):
         raise IndexError
+    if count > MAX_BITS:
+        raise ProtocolError(f"a bit-string of {count} bits", code="too-many-values", hint=TOO_LONG_HINT)
     if not count:
         return "", end
     # What is left over in the last octet is shifted out: a slice would copy the whole text once more.
@@ -201,14 +208,15 @@ SHARED: Final[dict[int, tuple[Data, ...]]] = {
 
 _DATA, _NUMBER, _TEXT, _DATE = 80, 32, 64, 160
 
-COSTS: Final[dict[int, int]] = {
-    **{tag: _DATA + _NUMBER for tag in FIXED_FORMATS if tag not in SHARED},
-    Tag.BIT_STRING: _DATA + _TEXT,
-    Tag.OCTET_STRING: _DATA + _TEXT,
-    Tag.VISIBLE_STRING: _DATA + _TEXT,
-    Tag.UTF8_STRING: _DATA + _TEXT,
-    Tag.DATE_TIME: _DATA + _DATE,
-    Tag.DATE: _DATA + _DATE,
-    Tag.TIME: _DATA + _DATE,
+COSTS: Final[dict[int, tuple[int, int]]] = {
+    **dict.fromkeys(READERS, (_DATA, 1)),
+    **{tag: (_DATA + _NUMBER, 1) for tag in FIXED_FORMATS if tag not in SHARED},
+    Tag.OCTET_STRING: (_DATA + _TEXT, 1),
+    Tag.VISIBLE_STRING: (_DATA + _TEXT, 1),
+    Tag.UTF8_STRING: (_DATA + _TEXT, 4),
+    Tag.BIT_STRING: (_DATA + _TEXT, 16),  # a character for each bit, and twice that while it is made
+    Tag.DATE_TIME: (_DATA + _DATE, 1),
+    Tag.DATE: (_DATA + _DATE, 1),
+    Tag.TIME: (_DATA + _DATE, 1),
 }
-"""Tag -> octets that a value takes as a Python object, beside the octets of its encoding."""
+"""Tag -> octets that a value takes as a Python object: so many, and so many for each octet of its encoding."""

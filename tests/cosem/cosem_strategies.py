@@ -245,3 +245,17 @@ aares = st.builds(
 )
 rlrqs = st.builds(acse.Rlrq, st.sampled_from(acse.ReleaseReason), st.binary(max_size=60))
 rlres = st.builds(acse.Rlre, st.sampled_from(acse.ReleaseReason), st.binary(max_size=60))
+
+row_fields = st.one_of(
+    st.just(cosem.null()),
+    st.integers(0, 0xFFFFFFFF).map(cosem.u32),
+    st.integers(-32768, 32767).map(cosem.i16),
+    st.integers(0, 255).map(cosem.u8),
+    st.booleans().map(cosem.boolean),
+    st.integers(0, 255).map(cosem.enum_),
+    st.binary(min_size=12, max_size=12).map(cosem.octet_string),
+    st.binary(max_size=130).map(cosem.octet_string),
+    st.text("01", max_size=9).map(cosem.bit_string),
+    st.just(cosem.array([cosem.u8(1)])),
+)
+"""What stands in the rows of profiles, of types that may go many at a time and of types that may not."""

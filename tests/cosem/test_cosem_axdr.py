@@ -287,21 +287,8 @@ def test_values_are_taken_by_type() -> None:
 
 # Rows of a profile are read by a shape that is taken from the row before; these hold that nobody can tell.
 
-row_fields = st.one_of(
-    st.just(cosem.null()),
-    st.integers(0, 0xFFFFFFFF).map(cosem.u32),
-    st.integers(-32768, 32767).map(cosem.i16),
-    st.integers(0, 255).map(cosem.u8),
-    st.booleans().map(cosem.boolean),
-    st.integers(0, 255).map(cosem.enum_),
-    st.binary(min_size=12, max_size=12).map(cosem.octet_string),
-    st.binary(max_size=130).map(cosem.octet_string),
-    st.text("01", max_size=9).map(cosem.bit_string),
-    st.just(cosem.array([cosem.u8(1)])),
-)
 
-
-@given(st.lists(st.tuples(st.lists(row_fields, max_size=5), st.integers(1, 4)), max_size=30))
+@given(st.lists(st.tuples(st.lists(strategies.row_fields, max_size=5), st.integers(1, 4)), max_size=30))
 def test_rows_of_changing_shape_are_read_as_they_are(runs: list[tuple[list[Data], int]]) -> None:
     rows = cosem.array(cosem.structure(*fields) for fields, times in runs for _ in range(times))
     octets = axdr.encode(rows)

@@ -109,6 +109,21 @@ def test_rows_of_another_shape_are_refused() -> None:
         list(decode_rows(u8(1), 1))
 
 
+@pytest.mark.parametrize(
+    ("first", "period", "nulls"),
+    [
+        (dt.datetime(9999, 12, 31, 23, tzinfo=dt.UTC), 3600, 1),
+        (dt.datetime(9999, 12, 31, 23), 3600, 1),
+        (MIDNIGHT, 0xFFFFFFFF, 60),
+    ],
+)
+def test_a_null_that_leads_beyond_the_calendar_is_refused(first: dt.datetime, period: int, nulls: int) -> None:
+    rows = array([structure(stamp(first)), *[structure(NULL)] * nulls])
+    with pytest.raises(ProtocolError) as caught:
+        list(decode_rows(rows, 1, clock_columns=(0,), capture_period=period))
+    assert caught.value.code == "unexpected-type"
+
+
 def test_a_null_after_an_open_time_is_refused() -> None:
     wild = octet_string(CosemDateTime().to_bytes())
     with pytest.raises(ProtocolError):
