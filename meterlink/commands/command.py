@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import ClassVar, Final, Protocol, TypeVar, runtime_checkable
 
 from certs.levels import Permission
-from meterlink.errors import LinkError, LinkLost, LocalProtocolError
+from meterlink.errors import LinkError, LinkLost, LocalProtocolError, MeterlinkError
 from meterlink.gate import ActiveCertificate, decide
 from meterlink.session import Session
 
@@ -49,18 +49,34 @@ async def perform(
 
     ``open_session`` is not called for a command that the gate refuses: nothing is opened and no byte is sent. When the
     connection is lost, up to :data:`RECONNECTS` new ones are made: what only reads is read again, a write is read back
-    and never sent twice unasked. Raises NotPermitted, and whatever the session raises.
+    and never sent twice unasked. Raises NotPermitted, and whatever the session raises; when no new connection comes
+    about, what is known of a write is told, not that.
     """
     decide(command.name, command.permission, certificate, now).enforce()
+    uncertain: LinkError | None = None
     for reconnects_left in range(RECONNECTS, -1, -1):
-        async with open_session() as session:
-            try:
-                return await command.run(session)
-            except LinkError as error:
-                following = _following(command, error) if reconnects_left else None
-                if following is None:
-                    raise
-                command = following
+        session = open_session()
+        try:
+            await session.open()
+        except MeterlinkError as error:
+            if uncertain is None:
+                raise
+            if not reconnects_left:
+                raise uncertain from error
+            continue
+        try:
+            return await command.run(session)
+        except LinkError as error:
+            following = _following(command, error) if reconnects_left else None
+            if following is None:
+                if uncertain is not None and isinstance(error, LinkLost):
+                    raise uncertain from error
+                raise
+            if isinstance(command, Resumable) and not isinstance(error, LinkLost):
+                uncertain = error
+            command = following
+        finally:
+            await session.close()
     raise LocalProtocolError("a command was neither done nor given up")
 
 

@@ -12,6 +12,7 @@ from certs.levels import Permission
 from meterlink.commands.command import Command
 from meterlink.commands.objects import attributes_of, reading_of
 from meterlink.commands.settings import Setting, parse_setting
+from meterlink.commands.uncertain import untold_raises
 from meterlink.commands.verdict import Seen, Span, Verdict, judge
 from meterlink.cosem.data import Data
 from meterlink.errors import LinkError, LinkLost, ProtocolError
@@ -90,11 +91,12 @@ class ReadBack:
         """Return what changed.
 
         Raises LinkError ``write-lost`` where the meter does not have the new value, and ``write-uncertain`` for a clock
-        that was hardly wrong, so that its old time cannot be told from the new one.
+        that was hardly wrong, so that its old time cannot be told from the new one, and where the meter does not say.
         """
         lost = self.uncertain
         begin = _clock()
-        after = await _read(lost.setting.thing, session)
+        with untold_raises(lost):
+            after = await _read(lost.setting.thing, session)
         verdict = judge(
             Seen(lost.before.value, lost.before_span),
             Seen(lost.intended.value, lost.intended_span),

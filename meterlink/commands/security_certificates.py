@@ -116,7 +116,9 @@ class ImportCertificate:
             known = await listed(session, self.instance)
             return any(info.is_of(self.certificate.serial_number, issuer) for info in known) or None
 
-        return FindOut(look, "the meter does not have the certificate") if isinstance(error, CallUncertain) else None
+        if not isinstance(error, CallUncertain):
+            return None
+        return FindOut(look, "the meter does not have the certificate", error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +182,7 @@ class RemoveCertificate:
         async def look(session: Session) -> CertificateInfo | None:
             return None if info in await listed(session, self.instance) else info
 
-        return FindOut(look, "the meter still has the certificate")
+        return FindOut(look, "the meter still has the certificate", error)
 
 
 class RemovalUncertain(CallUncertain):

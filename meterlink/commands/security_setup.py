@@ -168,7 +168,7 @@ class ActivatePolicy:
             after, _ = await read_policy(session, self.instance)
             return PolicyChange(after, after) if after == self.policy else None
 
-        return FindOut(look, "the policy is the old one") if isinstance(error, CallUncertain) else None
+        return FindOut(look, "the policy is the old one", error) if isinstance(error, CallUncertain) else None
 
 
 async def read_policy(session: Session, instance: Obis) -> tuple[SecurityPolicy, int]:

@@ -12,7 +12,16 @@ from hil.wire import WireTransport
 from meterlink.commands.command import RECONNECTS, perform
 from meterlink.commands.configure import Configure, parse_setting
 from meterlink.commands.read import Read
-from meterlink.errors import LinkError, LinkLost
+from meterlink.commands.uncertain import untold_raises
+from meterlink.errors import (
+    AssociationRefused,
+    LinkError,
+    LinkLost,
+    LinkTimeout,
+    MeterlinkError,
+    MeterRefused,
+    SecurityError,
+)
 from meterlink.meters.profile import profile
 from meterlink.session import Session
 from meterlink.tracing import apdus_over_hdlc
@@ -98,6 +107,49 @@ async def test_a_write_over_a_link_that_breaks_at_any_message_is_told_as_it_is(s
         assert has_new is (told == "done"), (at, told)
         outcomes.add(told)
     assert outcomes == {"link-lost", "write-lost", "done"}
+
+
+@pytest.mark.parametrize("delivered", [False, True])
+async def test_a_write_whose_answer_is_lost_is_uncertain_when_no_new_link_comes_about(delivered: bool) -> None:
+    """The technician has walked away: what is known of the write is told, not that the meter is out of range."""
+    command = settings(f"property-number={NUMBER}")
+    last = await messages_of(Bench(), command, Level.COMMISSIONING)
+    outcomes = set()
+    for at in range(1, last + 1):
+        bench = Bench()
+        gone = [Breaking(bench, 1, delivered=False) for _ in range(RECONNECTS)]
+        open_session, wires = sessions(bench, Level.COMMISSIONING, Breaking(bench, at, delivered=delivered), *gone)
+        try:
+            await perform(command, bench.credential(Level.COMMISSIONING), open_session, utc_now())
+            told = "done"
+        except LinkError as error:
+            told = error.code
+        assert told != "write-uncertain" or len(wires) == RECONNECTS + 1
+        sound, _ = sessions(bench, Level.COMMISSIONING)
+        (thing,) = (each.thing for each in command.settings)
+        report = await perform(Read(HEAT, (thing,)), bench.credential(Level.COMMISSIONING), sound, utc_now())
+        if await is_new(command, report.readings[0].value):
+            assert told in {"done", "write-uncertain"}, (at, told)
+        outcomes.add(told)
+    assert outcomes == {"link-lost", "write-uncertain", "done"}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MeterRefused("no", code="operation-not-possible"),
+        LinkTimeout("the meter does not answer"),
+        SecurityError("a refusal came without protection", code="unprotected"),
+        AssociationRefused("no", code="deciphering-error"),
+    ],
+)
+def test_a_meter_that_does_not_say_what_became_of_a_write_leaves_it_uncertain(error: MeterlinkError) -> None:
+    uncertain = LinkError("the session broke", code="write-uncertain")
+    with pytest.raises(LinkError) as caught, untold_raises(uncertain):
+        raise error
+    assert caught.value is uncertain
+    with pytest.raises(LinkLost), untold_raises(uncertain):
+        raise LinkLost("gone again")
 
 
 async def is_new(command: Configure, value: object) -> bool:
