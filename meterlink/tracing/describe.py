@@ -189,4 +189,5 @@ def _certificate(der: bytes) -> str:
     except UNREADABLE:
         return f"{len(der)} octets that are no certificate"
     names = [str(name.value) for name in subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
-    return f"{len(der)} octets, issued to {names[0] if names else 'nobody'}"
+    name = names[0] if names else "nobody"
+    return f"{len(der)} octets, issued to {name if name.isprintable() else ascii(name)}"

@@ -39,7 +39,7 @@ class Keep(enum.Flag):
     STAMPS = enum.auto()
     """Dates and times, as they are or as an octet-string of twelve."""
     NAMES = enum.auto()
-    """Logical names: octet-strings of six."""
+    """Logical names, and those of contexts and mechanisms: octet-strings of six and seven."""
     TEXT = enum.auto()
     """Texts and octet-strings."""
 
@@ -54,7 +54,7 @@ _ATTRIBUTES: Final[dict[int, dict[int, Keep]]] = {
     7: {3: _LISTS, 4: Keep.NUMBERS, 5: Keep.SMALL, 6: _LISTS, 7: Keep.NUMBERS, 8: Keep.NUMBERS},
     8: dict.fromkeys(range(2, 10), _MEASURED),
     9: {2: _LISTS},
-    15: {2: _LISTS, 3: Keep.SMALL, 4: Keep.SMALL, 5: Keep.NUMBERS, 6: Keep.SMALL, 8: Keep.SMALL, 9: Keep.NAMES},
+    15: {2: _LISTS, 3: Keep.SMALL, 4: _LISTS, 5: Keep.NUMBERS, 6: _LISTS, 8: Keep.SMALL, 9: Keep.NAMES},
     17: {2: Keep.SMALL},
     18: dict.fromkeys(range(2, 8), Keep.NUMBERS),
     19: dict.fromkeys(range(2, 6), Keep.SMALL),
@@ -132,6 +132,10 @@ _OPEN: Final[dict[Tag, CosemDateTime | CosemDate | CosemTime]] = {
     Tag.TIME: CosemTime(),
 }
 """What stands for a date or time: one with everything left open."""
+
+_LAST_MEDIUM: Final = 15
+_COSEM: Final = bytes.fromhex("6085740508")
+"""2.16.756.5.8 in front of an application context or an authentication mechanism."""
 
 _SHORT: Final = 2
 _DISGUISED: Final = 4
@@ -220,7 +224,7 @@ class Masker:
             return Keep.STAMPS in keep and _is_real(value)
         if isinstance(value, bytes) and Keep.STAMPS in keep and len(value) == 12:
             return _is_real(CosemDateTime.from_bytes(value))
-        if isinstance(value, bytes) and Keep.NAMES in keep and len(value) == 6:
+        if isinstance(value, bytes) and Keep.NAMES in keep and len(value) in (6, 7):
             return _is_name(value)
         if Keep.TEXT not in keep:
             return False
@@ -274,8 +278,9 @@ def numbers_of(data: Data) -> Iterator[int]:
 
 
 def _is_name(octets: bytes) -> bool:
-    """Return whether six octets can be a logical name: the medium is one that there is, and they are no text."""
-    return octets[0] <= 15
+    """Return whether octets can be a name: of an object, with a medium that there is, or one that COSEM gives itself.
+    No text can."""
+    return octets[0] <= _LAST_MEDIUM if len(octets) == 6 else octets.startswith(_COSEM)
 
 
 def _is_real(value: CosemDateTime | CosemDate | CosemTime) -> bool:

@@ -87,6 +87,12 @@ def test_secrets_that_are_read_or_written_are_not_shown(name) -> None:
             assert text_of(capture).count("not shown") == 3
 
 
+def test_an_answer_that_may_be_a_secret_is_not_shown() -> None:
+    """Its invoke id is another one, so nobody knows whether it is the one that was asked for."""
+    said = ("sent", GetRequestNormal(INVOKE, SECRET)), ("received", GetResponseNormal(INVOKE + 1, VALUE))
+    assert not shows_password(text_of(over_wrapper(*said)))
+
+
 def test_a_pin_is_not_shown() -> None:
     name = Attribute(45, Obis.parse("0-0:25.4.0"), 3)
     said = ("sent", GetRequestNormal(INVOKE, name)), ("received", GetResponseNormal(INVOKE, cosem.u16(4711)))

@@ -69,6 +69,8 @@ def of_type(kind: Tag, *items: Data) -> Data:
 
 DEVICE_ID = ask(1, "0-0:96.1.0", 2)
 TEXT = cosem.octet_string(SERIAL)
+DIGITS = cosem.array(map(cosem.u8, SERIAL))
+KEY_TRANSFER = Method(64, Obis.parse("0-0:43.0.0"), 2)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +80,7 @@ TEXT = cosem.octet_string(SERIAL)
         ((DEVICE_ID, answer(cosem.u32(NUMBER))), IN_OCTETS),
         ((DEVICE_ID, answer(cosem.u64(NUMBER))), IN_OCTETS),
         ((DEVICE_ID, answer(cosem.u16(47110))), b"\xb8\x06"),
-        ((DEVICE_ID, answer(cosem.array(map(cosem.u8, SERIAL)))), encode(cosem.array(map(cosem.u8, SERIAL)))[2:]),
+        ((DEVICE_ID, answer(DIGITS)), encode(DIGITS)[2:]),
         ((DEVICE_ID, answer(of_type(Tag.OCTET_STRING, TEXT))), SERIAL),
         ((DEVICE_ID, answer(cosem.octet_string(b"A12"))), b"A12"),
         ((DEVICE_ID, answer(cosem.visible_string("Zähler 4711"))), b"4711"),
@@ -111,6 +113,7 @@ TEXT = cosem.octet_string(SERIAL)
         ((("received", DataNotification(1, None, cosem.structure(cosem.u32(NUMBER)))),), IN_OCTETS),
         ((("received", EventNotification(None, attribute(1, "0-0:96.1.0", 2), TEXT)),), SERIAL),
         ((("sent", SetRequestNormal(1, attribute(1, "0-0:96.1.1", 2), TEXT)),), SERIAL),
+        ((("sent", ActionRequestNormal(1, KEY_TRANSFER, DIGITS)),), encode(DIGITS)[2:]),
         ((("sent", ActionRequestNormal(1, Method(72, Obis.parse("0-1:24.1.0"), 7), TEXT)),), SERIAL),
         (
             (
@@ -148,6 +151,7 @@ def test_what_names_or_opens_a_meter_goes(framing, said, hidden) -> None:
         ((7, "1-0:99.1.0", 4), cosem.u32(86400), "u32:86400"),
         ((40, "0-0:25.9.0", 5), cosem.u16(300), "u16:300"),
         ((64, "0-0:43.0.0", 3), cosem.enum_(1), "enum:1"),
+        ((15, "0-0:40.0.0", 4), cosem.octet_string(bytes.fromhex("60857405080101")), "60857405080101"),
     ],
 )
 def test_what_helps_and_names_nobody_stays(question, value, shown) -> None:
