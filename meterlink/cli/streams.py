@@ -30,7 +30,7 @@ _ROWS: Final = 100
 """Rows of a table that are drawn at a time. Their columns never get narrower than those above."""
 
 _NARROWEST: Final = 8
-_GAP: Final = 1
+_GAP: Final = 2
 """Columns of the screen between two columns of a table."""
 
 Away = Callable[[], AbstractContextManager[None]]
@@ -73,6 +73,7 @@ class TableStream:
         self._headers = headers
         self._away = away
         self._rows: list[Sequence[str]] = []
+        self._cells = [0] * len(headers)
         self._widths: list[int] = []
         self.count = 0
 
@@ -89,10 +90,8 @@ class TableStream:
         is_first = not self._widths
         if not is_first and not self._rows:
             return
-        natural = _natural(self._headers, self._rows)
-        if not is_first:
-            natural = [max(width, before) for width, before in zip(natural, self._widths, strict=True)]
-        self._widths = _fitting(natural, screen.width)
+        self._cells = _widest(self._cells, self._rows)
+        self._widths = _fitting(_widest(self._cells, [self._headers]), self._cells, screen.width)
         drawn = Table(box=None, pad_edge=False, header_style="bold", show_header=is_first)
         for header, width in zip(self._headers, self._widths, strict=True):
             drawn.add_column(Text(header), width=width, overflow="fold")
@@ -103,17 +102,23 @@ class TableStream:
         self._rows = []
 
 
-def _natural(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> list[int]:
-    widths = [cell_len(header) for header in headers]
+def _widest(widths: list[int], rows: Iterable[Sequence[str]]) -> list[int]:
     for row in rows:
         widths = [max(width, cell_len(cell)) for width, cell in zip(widths, row, strict=True)]
     return widths
 
 
-def _fitting(widths: list[int], room: int) -> list[int]:
-    """Make the widest columns narrower until all fit the screen; their cells are folded then."""
-    while sum(widths) + _GAP * (len(widths) - 1) > room and max(widths) > _NARROWEST:
-        widths[widths.index(max(widths))] -= 1
+def _fitting(widths: list[int], cells: list[int], room: int) -> list[int]:
+    """Make the widest columns narrower until all fit the screen: first those whose heading can be folded, then those
+    whose ``cells`` must be."""
+    for least in ([max(cell, _NARROWEST) for cell in cells], [_NARROWEST] * len(cells)):
+        while sum(widths) + _GAP * (len(widths) - 1) > room:
+            spare, index = max(
+                (width - low, index) for index, (width, low) in enumerate(zip(widths, least, strict=True))
+            )
+            if spare <= 0:
+                break
+            widths[index] -= 1
     return widths
 
 
