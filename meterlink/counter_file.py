@@ -14,11 +14,12 @@ import contextlib
 import hashlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
 from certs import files
+from certs.errors import StoreError
 from certs.locking import locked
 from certs.store import default_home
 from meterlink.errors import SecurityError
@@ -84,6 +85,18 @@ class FileCounterStore:
         with contextlib.suppress(OSError), (self._folder / key / sender).open("r+b", buffering=0) as stream:
             os.fsync(stream.fileno())
 
+    def take_turn(self, name: str) -> Callable[[], None] | None:
+        """Take a turn between processes, see :meth:`meterlink.security.counters.CounterStore.take_turn`. Raises
+        :class:`~certs.errors.StoreError` when the lock file cannot be opened."""
+        held = contextlib.ExitStack()
+        try:
+            held.enter_context(locked(self._path(name).with_suffix(_LOCK), timeout=0))
+        except StoreError as error:
+            if error.code != "store-busy":
+                raise
+            return None
+        return held.close
+
     def _path(self, *names: str) -> Path:
         """Return the file or folder of these names, in a folder that is there."""
         for name in names:
@@ -127,6 +140,12 @@ def push_name(key: bytes) -> str:
 def transaction_name(system_title: bytes) -> str:
     """Return the name under which the transactions are kept that the sender ``system_title``, one of ours, begins."""
     return f"{counter_name(b'', system_title)}-transactions"
+
+
+def turn_name(key: bytes, system_title: bytes, meter: str) -> str:
+    """Return the name of the turn that a session takes which we, ``system_title``, have with ``meter`` under ``key``;
+    it tells none of them."""
+    return f"{counter_name(key, system_title + meter.encode())}-turn"
 
 
 def _raised(path: Path, least: int, text: bytes) -> bool:

@@ -6,21 +6,23 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
 
 from certs.cli.asking import open_store, tell
-from certs.cli.output import interactive
+from certs.cli.output import interactive, warn
 from certs.clock import now
 from certs.entries import Credential
 from certs.levels import Permission
 from meterlink.cli.trace_file import trace_file
 from meterlink.commands.command import Command, perform
 from meterlink.commands.connect import Target, meter_session
-from meterlink.commands.secrets import meter_secrets
-from meterlink.commands.shared import forgets_counters, is_replayable
+from meterlink.commands.secrets import MeterSecrets, meter_secrets
+from meterlink.commands.shared import forgets_counters, is_replayable, unprotected_parts
+from meterlink.commands.turns import IN_USE
 from meterlink.counter_file import FileCounterStore
 from meterlink.errors import UsageError
 from meterlink.gate import decide
@@ -70,9 +72,13 @@ def notes_for(target: Target) -> tuple[str, ...]:
     """Return what the user should know of the security of a session with ``target``."""
     if target.enforces_certificates:
         return ()
-    if forgets_counters(target.url.options):
-        return (NOT_ENFORCED, FORGOTTEN)
-    return (NOT_ENFORCED, REPLAYABLE) if is_replayable(target.url.options) else (NOT_ENFORCED,)
+    options = target.url.options
+    notes = [NOT_ENFORCED, *unprotected_parts(options)]
+    if forgets_counters(options):
+        notes.append(FORGOTTEN)
+    elif is_replayable(options):
+        notes.append(REPLAYABLE)
+    return tuple(notes)
 
 
 def act(
@@ -97,10 +103,7 @@ def act(
         )
     secrets = meter_secrets(options.keys)
     with way_to(target, options) as (credential, transport):
-
-        def session() -> Session:
-            return meter_session(target, transport(), credential, now, secrets, FileCounterStore())
-
+        session = sessions(target, transport, credential, secrets)
         for permission in () if target.enforces_certificates else unenforced:
             decide(command.name, permission, credential, now()).enforce()
         # Not the result of the coroutine: asyncio.run writes that out in full when it gives Ctrl-C back.
@@ -111,6 +114,15 @@ def act(
 
         asyncio.run(run())
         return results[0]
+
+
+def sessions(
+    target: Target, transport: Callable[[], Transport], credential: Credential, secrets: MeterSecrets
+) -> Callable[[], Session]:
+    """Return a call that makes a session with ``target``, each over a ``transport`` of its own. The user is told when
+    it waits for another one with the same keys."""
+    waits = partial(warn, IN_USE)
+    return lambda: meter_session(target, transport(), credential, now, secrets, FileCounterStore(), waits)
 
 
 @contextlib.contextmanager

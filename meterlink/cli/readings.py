@@ -16,21 +16,19 @@ from rich.text import Text
 
 from certs.cli.output import console, emit, json_text, note, wants_json, warn
 from certs.clock import now
-from meterlink.cli.acting import SessionOptions, notes_for, way_to
+from meterlink.cli.acting import SessionOptions, notes_for, sessions, way_to
 from meterlink.cli.report import as_renderable
 from meterlink.cli.streams import csv_line
 from meterlink.commands.command import perform
-from meterlink.commands.connect import Target, meter_session
+from meterlink.commands.connect import Target
 from meterlink.commands.field import read_field_meter, telegram_key, with_line, with_patience
 from meterlink.commands.read import Read
 from meterlink.commands.secrets import meter_secrets
 from meterlink.commands.watch import Outlet, ReadOnce, read_to
-from meterlink.counter_file import FileCounterStore
 from meterlink.errors import MeterlinkError, UsageError
 from meterlink.meters.notes import BATTERY_COST
 from meterlink.meters.profile import CosemObject
 from meterlink.mqtt.broker import PASSWORD_VARIABLE, Broker, parse_broker
-from meterlink.session import Session
 from meterlink.values import MeterReport, value_as_json
 
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -137,9 +135,7 @@ def _reader(target: Target, objects: tuple[CosemObject, ...], options: SessionOp
         return
     secrets = meter_secrets(options.keys)
     with way_to(target, options) as (credential, transport):
-
-        def session() -> Session:
-            return meter_session(target, transport(), credential, now, secrets, FileCounterStore())
+        session = sessions(target, transport, credential, secrets)
 
         async def read_objects() -> MeterReport:
             report = await perform(Read(target.profile, objects), credential, session, now())

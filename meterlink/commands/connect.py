@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Final
 
@@ -14,8 +15,10 @@ from certs.entries import Credential
 from certs.errors import CertsError
 from meterlink.commands.secrets import MeterSecrets
 from meterlink.commands.shared import MECHANISMS, PUBLIC_CLIENT, shared_config
-from meterlink.commands.words import number
+from meterlink.commands.turns import InTurn, Told
+from meterlink.commands.words import number, word
 from meterlink.cosem.association import AssociationConfig, Ciphering, ClientAssociation, Mechanism
+from meterlink.counter_file import turn_name
 from meterlink.errors import MeterNotTrusted, UsageError
 from meterlink.framing.hdlc import HdlcLink, HdlcParameters
 from meterlink.framing.link import Link, Role
@@ -34,11 +37,13 @@ _DEFAULT_PROFILES: Final[Mapping[str, str]] = MappingProxyType({"optical": "gene
 """Scheme -> family where the URL names none. Under an optical head is a meter of the field, which says its name."""
 
 _SHARED_KEYS: Final = frozenset(
-    {"ciphering", "suite", "key", "signing", "header-authenticated", "signed-length", "meter-counter"}
+    {"ciphering", "policy", "suite", "key", "signing", "header-authenticated", "signed-length", "meter-counter"}
 )
 """Keys of the URL that say how messages are protected with what was shared before."""
 
-_COSEM_KEYS: Final = frozenset({"framing", "client", "server", "physical", "security", "sign-on"}) | _SHARED_KEYS
+_COSEM_KEYS: Final = (
+    frozenset({"framing", "client", "server", "physical", "address-size", "security", "sign-on"}) | _SHARED_KEYS
+)
 """Keys of the URL that a COSEM meter alone has."""
 
 _FRAMING: Final[Mapping[str, str]] = MappingProxyType({"tcp": "wrapper"})
@@ -53,6 +58,9 @@ _BY_CERTIFICATE: Final = "certificate"
 """The word of the URL's key ``security`` for a session with certificates, the default."""
 
 _CLIENT_SAPS: Final = (1, 0x3FFF)
+
+_ADDRESS_SIZES: Final[Mapping[str, int]] = MappingProxyType({"1": 1, "2": 2, "4": 4})
+"""Octets of a meter's HDLC address (IEC 62056-46, 6.4.2)."""
 
 Clock = Callable[[], dt.datetime]
 
@@ -106,25 +114,40 @@ def meter_session(
     clock: Clock,
     secrets: MeterSecrets,
     counters: CounterStore,
+    waits: Told | None = None,
 ) -> Session:
     """Return a session over ``transport``, not opened yet, with the security that the URL asks for.
 
-    ``secrets`` and ``counters`` are for meters that know no certificates. Raises UsageError when the URL, the family
-    and what was shared do not fit together, KeyStoreError when the private key stays locked.
+    ``secrets`` and ``counters`` are for meters that know no certificates. With keys that stay, sessions of one client
+    with one meter are opened one after the other, as far as they share ``counters``; ``waits`` is told when this one
+    waits for its turn. Raises UsageError when the URL, the family and what was shared do not fit together,
+    KeyStoreError when the private key stays locked.
     """
     if target.enforces_certificates:
         _check_certificate_url(target)
         return certificate_session(target, transport, credential, clock)
-    link = _link(target, _shared_sap(target))
+    sap = _shared_sap(target)
+    link = _link(target, sap)
     judge = _meter_check(credential, clock)
     config = shared_config(target.url.options, credential, secrets, counters, judge)
+    way = _signed_on(target, transport)
+    if config.keys is not None:
+        turn = turn_name(config.keys.unicast, config.system_title or b"", f"{_place(target)} {sap}")
+        way = InTurn(way, partial(counters.take_turn, turn), waits)
     return Session(
-        _signed_on(target, transport),
+        way,
         link,
         ClientAssociation(config),
         release=_needs_release(link),
         expected_title=_expected_title(target),
     )
+
+
+def _place(target: Target) -> str:
+    """Return where the meter is, as the URL names it: without what is only about how one talks to it."""
+    url, options = target.url, target.url.options
+    where = url.target.rstrip("/").casefold() if url.has_authority else url.target
+    return " ".join((url.scheme, where, *(options.get(key, "").lstrip("0") for key in ("server", "physical"))))
 
 
 def _check_certificate_url(target: Target) -> None:
@@ -226,12 +249,40 @@ def _link(target: Target, sap: int) -> Link:
     framing = options.get("framing", _FRAMING.get(target.url.scheme, "hdlc"))
     server = number("server", options.get("server", "1"), 1, 0x3FFF)
     if framing == "wrapper":
+        if "address-size" in options:
+            raise UsageError(
+                "address-size is for HDLC, and this is the TCP wrapper",
+                code="url-invalid",
+                hint="leave it out, or add framing=hdlc",
+            )
         return WrapperLink(Role.CLIENT, client_sap=sap, server_sap=server)
     if framing != "hdlc":
         raise UsageError(f"framing={framing} is not known", code="url-invalid", hint="framing is hdlc or wrapper")
     physical = options.get("physical")
     lower = None if physical is None else number("physical", physical, 0, 0x3FFF)
-    return HdlcLink(Role.CLIENT, client_address=sap, server_upper=server, server_lower=lower, parameters=_HDLC_PROPOSAL)
+    asked = options.get("address-size")
+    size = None if asked is None else word("address-size", asked, _ADDRESS_SIZES)
+    if size in {2, 4} and lower is None:
+        raise UsageError(
+            f"an HDLC address of {size} octets names the physical device, too",
+            code="url-invalid",
+            hint="add physical=N, as the meter's documentation says it",
+        )
+    try:
+        return HdlcLink(
+            Role.CLIENT,
+            client_address=sap,
+            server_upper=server,
+            server_lower=lower,
+            address_size=size,
+            parameters=_HDLC_PROPOSAL,
+        )
+    except ValueError as error:
+        raise UsageError(
+            f"HDLC has no such address: {error}",
+            code="url-invalid",
+            hint="client is at most 127; server and physical fit address-size, which is 4 where one is above 127",
+        ) from None
 
 
 def _expected_title(target: Target) -> bytes | None:

@@ -9,6 +9,7 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
 
+from meterlink.commands.policy_word import AUTHENTICATED, policy_word
 from meterlink.commands.secrets import MeterSecrets
 from meterlink.commands.words import needed, word, yes_or_no
 from meterlink.cosem.association import FULL_PROTECTION, GeneralProtection, KeyChoice, Mechanism, SecurityPolicy
@@ -46,18 +47,20 @@ AGREED_KEYS: Final = frozenset({KeyChoice.ONE_PASS, KeyChoice.STATIC})
 
 @dataclass(frozen=True, slots=True)
 class GeneralWords:
-    """What the URL says: the key of general-ciphering (None: another ciphering), what is signed, and which reading of
-    the standard the meter follows (see :class:`~meterlink.cosem.association.GeneralProtection`)."""
+    """What the URL says: the key of general-ciphering (None: another ciphering), what is signed, what is authenticated
+    and encrypted, and which reading of the standard the meter follows (see
+    :class:`~meterlink.cosem.association.GeneralProtection`)."""
 
     choice: KeyChoice | None = None
     signed: SecurityPolicy = SecurityPolicy.NONE
+    protected: SecurityPolicy = FULL_PROTECTION
     header_authenticated: bool = True
     signed_length: bool = False
 
     @property
     def policy(self) -> SecurityPolicy:
         """The security policy of the association."""
-        return FULL_PROTECTION | self.signed
+        return self.protected | self.signed
 
     @property
     def needs_transactions(self) -> bool:
@@ -127,9 +130,17 @@ def general_words(options: Mapping[str, str], mechanism: Mechanism) -> GeneralWo
             code="url-invalid",
             hint="only security=hls-ecdsa knows the signing keys of both sides",
         )
+    protected = policy_word(options)
+    if choice in ONE_TIME_KEYS and AUTHENTICATED not in protected:
+        raise UsageError(
+            f"with key={options['key']} a message belongs to its transaction by being authenticated alone",
+            code="url-invalid",
+            hint="leave policy out, or say policy=authenticated",
+        )
     return GeneralWords(
         choice,
         signed,
+        protected,
         yes_or_no("header-authenticated", options.get("header-authenticated", "yes")),
         yes_or_no("signed-length", options.get("signed-length", "no")),
     )

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from certs.entries import Credential
 from meterlink.commands.general_words import AGREED_KEYS, GENERAL_CIPHERING, GeneralWords, general_words
 from meterlink.commands.meter_counter import meter_counter
+from meterlink.commands.policy_word import policy_word, unprotected
 from meterlink.commands.secrets import PASSWORD_VARIABLE, MeterSecrets
 from meterlink.commands.words import needed, word
 from meterlink.cosem.association import AssociationConfig, Ciphering, GeneralProtection, Mechanism, PeerCheck
@@ -97,7 +98,7 @@ def shared_config(
 
 def _check_sense(options: Mapping[str, str], ciphering: Ciphering | None) -> None:
     """Refuse what has nothing to say of messages that nothing protects."""
-    for key in ("signing", "meter-counter"):
+    for key in ("policy", "signing", "meter-counter"):
         if key in options and ciphering is None:
             raise UsageError(
                 f"{key} says nothing without ciphering", code="url-invalid", hint="give --keys FILE, and ciphering=glo"
@@ -115,7 +116,8 @@ def _general(
     protection = words.protection(secrets, keys, suite)
     if protection is None or not words.needs_transactions:
         return protection
-    first = counters.reserve(transaction_name(title), _TRANSACTIONS, max(secrets.transaction, 1))
+    # Not now: the session may wait for its turn, and what others begin meanwhile must stand below.
+    first = partial(counters.reserve, transaction_name(title), _TRANSACTIONS, max(secrets.transaction, 1))
     return replace(protection, first_transaction=first)
 
 
@@ -139,6 +141,11 @@ def forgets_counters(options: Mapping[str, str]) -> bool:
     """Return whether the URL's ``options`` ask for a session that does not compare the meter's counters with those of
     earlier ones, though its messages are protected with keys that stay."""
     return "meter-counter" in options and _stays(options)
+
+
+def unprotected_parts(options: Mapping[str, str]) -> tuple[str, ...]:
+    """Return what the policy in the URL's ``options`` leaves unprotected, in sentences for the user."""
+    return unprotected(policy_word(options))
 
 
 def _stays(options: Mapping[str, str]) -> bool:

@@ -11,6 +11,7 @@ cut every :data:`SETTLE` messages and at the end of the association, because a d
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from meterlink.errors import SecurityError
@@ -54,6 +55,11 @@ class CounterStore(Protocol):
         """Make that record outlive a power cut, as far as the disk allows it. Never raises."""
         ...
 
+    def take_turn(self, name: str) -> Callable[[], None] | None:
+        """Take the turn called ``name`` and return what gives it back; None, at once, while somebody else has it, in
+        this process or another. A process that dies gives it back."""
+        ...
+
 
 class Received(Protocol):
     """The counters that were accepted under one key, as they stood at one moment."""
@@ -70,6 +76,7 @@ class MemoryCounterStore:
     def __init__(self) -> None:
         self._next: dict[str, int] = {}
         self._received: dict[str, MemoryReceived] = {}
+        self._turns: set[str] = set()
 
     def reserve(self, name: str, count: int, at_least: int) -> int:
         """Set ``count`` counters aside, see :meth:`CounterStore.reserve`."""
@@ -88,6 +95,13 @@ class MemoryCounterStore:
 
     def settle(self, key: str, sender: str) -> None:
         """Do nothing: nothing here outlives the process."""
+
+    def take_turn(self, name: str) -> Callable[[], None] | None:
+        """Take a turn, see :meth:`CounterStore.take_turn`."""
+        if name in self._turns:
+            return None
+        self._turns.add(name)
+        return lambda: self._turns.discard(name)
 
 
 class MemoryReceived(dict[str, int]):

@@ -8,6 +8,7 @@ import pytest
 from peers_field import FieldMeter, peers_python
 
 from hil.tcp import TcpServer
+from meterlink.cosem.association import FULL_PROTECTION
 from meterlink.framing.hdlc.frame import HdlcFrame
 from meterlink.framing.hdlc.reader import FrameReader
 
@@ -49,8 +50,8 @@ class Said:
 def run_peer():
     """Run a peer against a fresh meter; return its result (JSON) and the meter."""
 
-    async def attempt(script, framing, sap, suite, agree, hours):
-        meter = FieldMeter(suite, hours=hours)
+    async def attempt(script, framing, sap, suite, agree, policy, hours):
+        meter = FieldMeter(suite, hours=hours, policy=policy)
         line = Said(meter.server.hdlc_line())
         async with TcpServer((lambda: line) if framing == "hdlc" else meter.server.wrapper_connection) as tcp:
             process = await asyncio.create_subprocess_exec(
@@ -63,9 +64,9 @@ def run_peer():
             output, errors = await asyncio.wait_for(process.communicate(), 60)
         return process.returncode, output.decode(), errors.decode(), meter, line.splits_frames
 
-    async def run(script, framing, sap, suite=1, agree=False):
+    async def run(script, framing, sap, suite=1, agree=False, policy=FULL_PROTECTION):
         for hours in range(8 if script == "peer_dlms_cosem.py" else 1):
-            status, output, errors, meter, splits = await attempt(script, framing, sap, suite, agree, hours)
+            status, output, errors, meter, splits = await attempt(script, framing, sap, suite, agree, policy, hours)
             if status == 0 or not splits:
                 break
         assert status == 0, errors[-3000:]

@@ -45,7 +45,7 @@ class Peer:
             ciphering.authenticationKey = bytearray.fromhex(job["authentication"])
             ciphering.invocationCounter = job["counter"]
         if job["ciphered"]:
-            ciphering.security = Security.AUTHENTICATION_ENCRYPTION
+            ciphering.security = Security(job["control"])
         if job["mechanism"] == 7:
             # The library makes 16 octets; for ECDSA the standard asks for 32 to 64 (Green Book, 9.2.2.2.2.4).
             self.client.settings.useCustomChallenge = True

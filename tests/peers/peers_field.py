@@ -13,6 +13,7 @@ from hil.meter.credentials import FieldKeys
 from hil.meter.device import MeterOptions
 from hil.meter.server import MeterServer
 from hil.trust import issue_identity
+from meterlink.cosem.association import FULL_PROTECTION
 from meterlink.security.keys import KeySet
 from meterlink.security.signing import public_key_to_bytes
 from meterlink.security.suites import Suite
@@ -41,13 +42,14 @@ def peers_python():
 
 
 class FieldMeter:
-    """A meter as they are in the field, ``hours`` old, and what a client of it must know."""
+    """A meter as they are in the field, ``hours`` old, ``policy`` in suite 0, and what a client of it must know."""
 
-    def __init__(self, suite, hours=0):
+    def __init__(self, suite, hours=0, policy=FULL_PROTECTION):
         now = dt.datetime.now(dt.UTC) - dt.timedelta(hours=hours)
         made = make_domain("Peers", "peers@example.org", now, suite=suite)
         identity = issue_identity(made.domain, made.issuing_key, now, system_title=METER_TITLE, suite=suite)
         self.suite = suite
+        self.policy = policy
         self.key = ec.generate_private_key(identity.private_key.curve)
         self.server = MeterServer(
             time.monotonic(),
@@ -56,7 +58,11 @@ class FieldMeter:
             clients=FIELD_CLIENTS,
             options=MeterOptions(history=1),
             field_keys=FieldKeys(
-                password=PASSWORD, secret=SECRET, keys=KEYS, client_keys={CLIENT_TITLE: self.key.public_key()}
+                password=PASSWORD,
+                secret=SECRET,
+                keys=KEYS,
+                client_keys={CLIENT_TITLE: self.key.public_key()},
+                policies={Suite.SUITE_0: policy},
             ),
         )
 
@@ -72,6 +78,7 @@ class FieldMeter:
             "mechanism": int(row.proof),
             "ciphered": row.ciphered,
             "suite": suite,
+            "control": self.policy.least_request(Suite.SUITE_0).to_byte(),
             "title": CLIENT_TITLE.hex(),
             "set_clock": NEW_TIME,
             "counter": 1,

@@ -8,6 +8,7 @@ from peers_field import NEW_TIME
 from certs.levels import Permission
 from hil.meter.clients import FIELD_CLIENTS
 from meterlink.cosem.association.channel import Channel
+from meterlink.cosem.objects.security_policy import policy_from_words
 
 MODES = {
     "none": 17,
@@ -56,6 +57,14 @@ async def test_a_peer_reads_and_writes_our_meter(run_peer, script, mode, framing
 async def test_a_peer_reads_and_writes_our_meter_in_suite_2(run_peer, mode, framing):
     result, server = await run_peer("peer_pydlms.py", framing, MODES[mode], suite=2)
     check(result, server, MODES[mode])
+
+
+@pytest.mark.parametrize("word", ["authenticated", "encrypted"])
+@pytest.mark.parametrize("framing", ["wrapper", "hdlc"])
+async def test_a_peer_reads_and_writes_our_meter_under_a_weaker_policy(run_peer, framing, word):
+    policy = policy_from_words([word])
+    result, server = await run_peer("peer_gurux.py", framing, MODES["GMAC"], policy=policy)
+    check(result, server, MODES["GMAC"])
 
 
 @pytest.mark.parametrize("suite", [1, 2])

@@ -4,16 +4,19 @@ import asyncio
 import contextlib
 import datetime as dt
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from peers_field import CLIENT_TITLE, KEYS, METER_TITLE, NEW_TIME, PASSWORD, SECRET, peers_python
 
-from meterlink.cosem.association import AssociationConfig, Ciphering, ClientAssociation, Mechanism
+from meterlink.cosem.association import FULL_PROTECTION, AssociationConfig, Ciphering, ClientAssociation, Mechanism
 from meterlink.cosem.data import date_time_octets
 from meterlink.cosem.dates import CosemDateTime
 from meterlink.cosem.names import Attribute, EntrySelection
+from meterlink.cosem.objects.security_policy import policy_from_words
+from meterlink.errors import SecurityError
 from meterlink.framing.hdlc import HdlcLink, HdlcParameters
 from meterlink.framing.link import Role
 from meterlink.framing.wrapper import WrapperLink
@@ -134,3 +137,24 @@ async def test_our_client_reads_and_writes_the_peers_meter(mode, framing):
             assert (await session.get(some)).as_items() == rows[2:5]
             await session.set(CLOCK, date_time_octets(CosemDateTime.of(moment)))
             assert (await session.get(CLOCK)).as_date_time().as_datetime() == moment
+
+
+@pytest.mark.parametrize(("word", "number"), [("authenticated", 0x10), ("encrypted", 0x20)])
+@pytest.mark.parametrize("mode", ["password and glo", "GMAC and glo", "GMAC and ded", "GMAC and general-glo"])
+async def test_our_client_reads_the_peers_meter_under_a_weaker_policy(mode, word, number):
+    both = Both(mode, "wrapper")
+    async with simulated(both, general={"policy": number}) as port:
+        for first, policy in ((0, policy_from_words([word])), (1000, FULL_PROTECTION)):
+            config = replace(both.config(), policy=policy, send_counter=SendCounter(first))
+            association = ClientAssociation(config)
+            session = Session(TcpTransport("127.0.0.1", port), both.link(), association)
+            if policy == FULL_PROTECTION:
+                # Dedicated keys make the peer protect its InitiateResponse fully; the GET is answered under its policy.
+                with pytest.raises(SecurityError, match="less protection"):
+                    async with session:
+                        await session.get(ENERGY)
+            else:
+                async with session:
+                    assert (await session.get(SERIAL)).value == "PYD0000000001"
+                    assert (await session.get(ENERGY)).value == 12_345_678
+                    assert len((await session.get(PROFILE)).as_items()) == 96

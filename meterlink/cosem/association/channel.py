@@ -86,10 +86,14 @@ class Channel:
             return apdu
         # Before the request is out: what another process records later may have been sent after the answer to it.
         self._history = None if self._config.history is None else self._config.history()
+        # A dedicated key in it is never sent as it is, whatever the policy: who knows it could work out the
+        # authentication key from a message that is authenticated alone.
+        dedicated = self._config.ciphering.role is KeyRole.DEDICATED
+        control = SecurityControl(self._config.suite) if dedicated else self._initiate_control()
         return wrap(
             apdu,
             ciphering=Ciphering.GLOBAL,
-            control=self._initiate_control(),
+            control=control,
             system_title=title,
             counter=self._count.next(),
             keys=keys,

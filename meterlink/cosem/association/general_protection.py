@@ -8,6 +8,7 @@ protected APDU.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -34,10 +35,10 @@ class GeneralProtection:
     :mod:`~meterlink.security.general_signing`).
 
     A message under a key of its own, or one that is signed, is made fresh by its transaction identifier alone. Where
-    keys outlive the association a client therefore says its ``first_transaction``, 0..2^63, larger than any before, and
-    a server keeps ``transactions`` from one association to the next. The other way round a server counts its
-    notifications with ``pushes``, and a client keeps ``transactions`` (or the association's history does); where one is
-    missing, no notification is sent or taken.
+    keys outlive the association a client therefore says its ``first_transaction``, 0..2^63, larger than any before, or
+    gives a call that sets it aside once the meter has answered; and a server keeps ``transactions`` from one
+    association to the next. The other way round a server counts its notifications with ``pushes``, and a client keeps
+    ``transactions`` (or the association's history does); where one is missing, no notification is sent or taken.
     """
 
     choice: KeyChoice | None = None
@@ -45,7 +46,7 @@ class GeneralProtection:
     peer_agreement_key: EllipticCurvePublicKey | None = None
     header_authenticated: bool = True
     signed_length: bool = False
-    first_transaction: int | None = None
+    first_transaction: int | Callable[[], int] | None = None
     transactions: ReceiveCounter | None = None
     pushes: SendCounter | None = None
 
@@ -81,7 +82,8 @@ class GeneralLayer:
         self._role = role
         self._session = session
         self._choice = protection.choice
-        self._transaction = (protection.first_transaction or 1) - 1
+        first = protection.first_transaction
+        self._transaction = ((first() if callable(first) else first) or 1) - 1
         self._signs, self._must_be_signed = signed
         suite = session.control.suite
         needs_record = lasting and (any(signed) or protection.choice in ONE_TIME_KEYS)
