@@ -109,6 +109,11 @@ class Session:
         return self._association
 
     @property
+    def in_exchange(self) -> bool:
+        """Whether a request may have left whose answer is not here, or was not taken."""
+        return self._in_exchange
+
+    @property
     def notifications(self) -> tuple[Notification, ...]:
         """What the meter pushed, the oldest first."""
         return tuple(notification for notification, _ in self._notified)

@@ -9,25 +9,28 @@ import click
 
 from certs.cli.output import confirm, json_option
 from meterlink.cli.acting import SessionOptions, act, session_options
-from meterlink.cli.cosem_security_options import finish, instance_option
+from meterlink.cli.cosem_security_options import finish, instance_option, told_when_stopped
 from meterlink.commands.connect import Target, target_of
 from meterlink.commands.key_file import KeyFileCopy
 from meterlink.commands.secrets import meter_secrets
 from meterlink.commands.security_keys import (
+    KEEP_BOTH,
     OF_SESSIONS,
+    TRY_OLD,
     AgreeKeys,
     GenerateKeyPair,
     ProveKeys,
     TransferKeys,
     keys_to_transfer,
     kinds_of,
+    proves_keys,
 )
 from meterlink.commands.security_words import KEY_KINDS, KEY_USES, USES, word_of
+from meterlink.commands.uncertain import CallUncertain
 from meterlink.errors import LinkError, MeterlinkError, UsageError
 from meterlink.values import Obis
 
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
-_UNCERTAIN: Final = "write-uncertain"
 
 
 @click.command("transfer-key")
@@ -65,12 +68,14 @@ def transfer_key(
     assert old.keys.master is not None
     words = [word_of(key_id) for key_id in chosen]
     confirm(f"Replace the {' and '.join(words)} key of the meter at {target.url}? Keep {new_keys} safe.", yes=yes)
-    try:
-        act(target, TransferKeys(chosen, old.keys.master, instance), SessionOptions(keys, trace))
-    except LinkError as error:
-        if error.code != _UNCERTAIN or not OF_SESSIONS & chosen.keys():
-            raise
-        _find_out(target, error, keys, new_keys, instance)
+    with told_when_stopped("the meter has the old keys or the new ones", KEEP_BOTH) as course:
+        try:
+            act(target, TransferKeys(chosen, old.keys.master, instance, course), SessionOptions(keys, trace))
+        except CallUncertain as error:
+            # Only a session under these keys tells which the meter has.
+            if not proves_keys(target.url.options) or not OF_SESSIONS & chosen.keys():
+                raise
+            _find_out(target, error, keys, new_keys, instance)
     finish(
         target,
         {"transferred": words, "keys": str(new_keys)},
@@ -103,8 +108,9 @@ def agree_keys(url: str, out: Path, yes: bool, keys: Path | None, trace: Path | 
         "If the link breaks meanwhile, the meter may have keys that nobody else knows.",
         yes=yes,
     )
-    with KeyFileCopy(keys, out) as copy:
-        act(target, AgreeKeys(copy.write), SessionOptions(keys, trace))
+    maybe = f"the meter may have new keys: those in {out} if that is there, else nobody knows them"
+    with KeyFileCopy(keys, out) as copy, told_when_stopped(maybe, TRY_OLD) as course:
+        act(target, AgreeKeys(copy.write, course), SessionOptions(keys, trace))
     finish(
         target,
         {"agreed": sorted(word_of(key_id) for key_id in OF_SESSIONS), "keys": str(out)},

@@ -11,11 +11,11 @@ from typing import ClassVar, Final
 from certs.levels import Permission
 from meterlink.commands.secrets import MeterSecrets
 from meterlink.commands.security_words import KEY_KINDS, word_of
-from meterlink.commands.uncertain import call_or_tell
+from meterlink.commands.uncertain import CallUncertain, Course, call_or_tell, never_left, reason
 from meterlink.cosem.association.config import SECURITY_SETUP
 from meterlink.cosem.objects import security_setup as setup
 from meterlink.cosem.objects.security_setup import CertificateType
-from meterlink.errors import LinkError, MeterRefused, ProtocolError, UsageError
+from meterlink.errors import AssociationRefused, MeterRefused, UsageError
 from meterlink.security.keys import KeyId, KeySet
 from meterlink.session import Session
 from meterlink.values import Obis
@@ -26,7 +26,17 @@ FIRST_COUNTER: Final = 1024
 OF_SESSIONS: Final = frozenset({KeyId.UNICAST, KeyId.AUTHENTICATION})
 """Keys without which no session opens: whether they are in the meter, a session tells."""
 
+KEEP_BOTH: Final = "keep both key files, and try a session with each"
+"""What to do when a transfer is uncertain."""
+
+TRY_OLD: Final = (
+    "try a session with the old keys; if it does not open, transfer or agree on keys in another association that the "
+    "meter has"
+)
+"""What to do when an agreement is uncertain."""
+
 _NEEDED: Final = "keys-needed"
+_WITH_A_TAG: Final = frozenset({"authenticated", "authenticated-encrypted"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +52,7 @@ class TransferKeys:
     keys: Mapping[KeyId, bytes] = field(repr=False)
     master: bytes = field(repr=False)
     instance: Obis = SECURITY_SETUP
+    course: Course = field(default_factory=Course, repr=False)
 
     async def run(self, session: Session) -> None:
         """Do it. Raises MeterRefused, and CallUncertain when the session breaks meanwhile."""
@@ -51,8 +62,9 @@ class TransferKeys:
             session,
             call,
             f"the {words} key was transferred",
-            "keep both key files, and try a session with each",
+            KEEP_BOTH,
             refused="is `master` in the key file the master key of this meter, and does this association take keys?",
+            course=self.course,
         )
 
 
@@ -71,6 +83,20 @@ class ProveKeys:
             await session.get(setup.attribute(self.instance, 1))
         except MeterRefused:
             return
+
+
+def proves_keys(options: Mapping[str, str]) -> bool:
+    """Tell whether a session that the URL's ``options`` ask for, with a key file, opens under the unicast and the
+    authentication key of that file alone: in mechanism GMAC, or where its messages are authenticated with them.
+
+    One with certificates agrees on keys of its own, and one without ciphering uses none.
+    """
+    security = options.get("security", "certificate").lower()
+    if security in {"certificate", "hls-gmac"}:
+        return security == "hls-gmac"
+    ciphering = options.get("ciphering", "none" if security == "none" else "")
+    policy = options.get("policy", "authenticated-encrypted").lower().split(",")
+    return ciphering.lower() != "none" and not _WITH_A_TAG.isdisjoint(policy)
 
 
 def keys_to_transfer(old: MeterSecrets, new: MeterSecrets, kinds: Collection[KeyId]) -> dict[KeyId, bytes]:
@@ -113,20 +139,27 @@ class AgreeKeys:
     permission: ClassVar[Permission] = Permission.COMMISSION
 
     keep: Callable[[KeySet], None]
+    course: Course = field(default_factory=Course, repr=False)
 
     async def run(self, session: Session) -> None:
-        """Do it. Raises AssociationRefused, and LinkError ``write-uncertain`` when the session breaks meanwhile."""
+        """Do it. Raises AssociationRefused, CallUncertain when the session breaks meanwhile, and what ``keep`` does."""
+        self.course.began = True
         try:
             agreed = await session.agree_keys()
-        except (LinkError, ProtocolError) as error:
-            raise LinkError(
-                f"the session broke while keys were agreed on ({error.message}): "
+        except AssociationRefused:
+            self.course.began = False
+            raise
+        except Exception as error:
+            if never_left(session, error):
+                self.course.began = False
+                raise
+            raise CallUncertain(
+                f"the session broke while keys were agreed on ({reason(error)}): "
                 "the meter has the old keys, or new ones that nobody else knows",
-                code="write-uncertain",
-                hint="try a session with the old keys; if it does not open, transfer or agree on keys in another "
-                "association that the meter has",
+                hint=TRY_OLD,
             ) from error
         self.keep(agreed.keys)
+        self.course.done = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 from commands_field import FieldMeter
@@ -80,3 +81,31 @@ class Cut:
                 association.link_lost()
 
         return Cutting()
+
+
+class Meanwhile:
+    """A meter on TCP where ``what`` happens once it has taken a client's ``at``-th message, before it answers; with
+    ``silent`` it does not answer that at all. Two messages make the association."""
+
+    def __init__(self, meter: FieldMeter, what: Callable[[], object], *, at: int = 3, silent: bool = False) -> None:
+        self._meter, self._what, self._at, self._silent = meter, what, at, silent
+
+    def wrapper_connection(self) -> WireHandler:
+        """The meter's end of one connection."""
+        return self._meter.server.wrapper_connection(wrap=self._wrap)
+
+    def _wrap(self, association: MessageHandler) -> MessageHandler:
+        this, messages = self, iter(range(1, 1000))
+
+        class Interrupted:
+            def receive(self, apdu: bytes, now: float) -> Reply:
+                reply = association.receive(apdu, now)
+                if next(messages) != this._at:
+                    return reply
+                this._what()
+                return Reply() if this._silent else reply
+
+            def link_lost(self) -> None:
+                association.link_lost()
+
+        return Interrupted()

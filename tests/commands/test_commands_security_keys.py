@@ -1,6 +1,6 @@
 """Shared keys of a meter of the field, put into it through the program."""
 
-import tomllib
+import json
 from pathlib import Path
 
 import pytest
@@ -153,7 +153,7 @@ def test_keys_are_agreed_on_and_kept_in_a_new_file(meterlink, meter, of_suite_1,
         done = meterlink(*agree, url, "--keys", out, "--out", out, "--yes")
         assert (done.status, done.code) == (2, "key-file")
     assert out.stat().st_mode & 0o077 == 0
-    written = tomllib.loads(out.read_text())
+    written = json.loads(out.read_text())
     keys = shared(meter).keys[Suite.SUITE_1]
     assert (written["unicast"], written["authentication"]) == (keys.unicast.hex(), keys.authentication.hex())
     assert written["unicast"] != OTHER_UNICAST.hex()
