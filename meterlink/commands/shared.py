@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
@@ -16,7 +16,14 @@ from meterlink.commands.meter_counter import meter_counter
 from meterlink.commands.policy_word import policy_word, unprotected
 from meterlink.commands.secrets import PASSWORD_VARIABLE, MeterSecrets
 from meterlink.commands.words import needed, word
-from meterlink.cosem.association import AssociationConfig, Ciphering, GeneralProtection, Mechanism, PeerCheck
+from meterlink.cosem.association import (
+    AssociationConfig,
+    Ciphering,
+    GeneralProtection,
+    Mechanism,
+    PeerCheck,
+    PeerHistory,
+)
 from meterlink.counter_file import counter_name, transaction_name
 from meterlink.errors import UsageError
 from meterlink.security.counters import CounterStore, SendCounter
@@ -91,7 +98,7 @@ def shared_config(
         verify_peer=None if signer is None else _judge(secrets, verify_peer),
         keys=keys,
         send_counter=None if keys is None else _send_counter(keys, title, secrets, counters),
-        history=None if keys is None else partial(meter_counter(options).history, counters, keys),
+        history=None if keys is None else _history(options, keys, counters),
         general=None if keys is None else _general(words, secrets, keys, suite, title, counters),
     )
 
@@ -192,6 +199,13 @@ def _secret(mechanism: Mechanism, secrets: MeterSecrets) -> Secret | None:
 def _send_counter(keys: KeySet, title: bytes, secrets: MeterSecrets, counters: CounterStore) -> SendCounter:
     # There are meters that take a first counter of 0 for an old one.
     return SendCounter(max(secrets.counter, 1), store=counters, name=counter_name(keys.unicast, title))
+
+
+def _history(options: Mapping[str, str], keys: KeySet, counters: CounterStore) -> Callable[[KeySet], PeerHistory]:
+    told = meter_counter(options)
+    # Where the meter's counter begins is said of the present keys, not of those that they are exchanged for.
+    agreed = replace(told, begins=None)
+    return lambda used: (told if used is keys else agreed).history(counters, used)
 
 
 def _judge(secrets: MeterSecrets, verify_peer: PeerCheck) -> PeerCheck:

@@ -293,7 +293,7 @@ def test_40_a_notification_is_taken_once(choice: KeyChoice | None, policy: Secur
     history = History()
     client, _ = _configs(choice, policy, transactions=None)
     _, server = _configs(choice, policy, pushes=SendCounter())
-    pair = Pair(_with(client, history=lambda: history), server)
+    pair = Pair(_with(client, history=lambda _: history), server)
     pair.open()
     recorded = pair.server.notify(push)
     assert pair.client.receive(recorded) == [Notification(push, protected=True)]
@@ -302,7 +302,7 @@ def test_40_a_notification_is_taken_once(choice: KeyChoice | None, policy: Secur
     assert caught.value.code == "replay"
     assert pair.client.state is State.CLOSED
     later = _with(client.general, first_transaction=100)
-    again = Pair(_with(client, history=lambda: history, general=later), server)
+    again = Pair(_with(client, history=lambda _: history, general=later), server)
     again.open()
     with pytest.raises(SecurityError) as caught:
         again.client.receive(recorded)
@@ -399,7 +399,7 @@ def test_what_another_session_gets_while_the_answer_is_on_its_way_does_not_refus
     store = MemoryCounterStore()
     client, server = shared_configs(Mechanism.LOW, Ciphering.GLOBAL)
     assert client.keys is not None
-    kept = _with(client, history=lambda: MeterCounter().history(store, client.keys))
+    kept = _with(client, history=lambda keys: MeterCounter().history(store, keys))
     one, other = Pair(kept, server), Pair(kept, server)
     (slow,) = one.serve(one.client.open())
     other.open()

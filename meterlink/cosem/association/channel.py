@@ -85,7 +85,7 @@ class Channel:
         if self._config.ciphering is None or keys is None or title is None:
             return apdu
         # Before the request is out: what another process records later may have been sent after the answer to it.
-        self._history = None if self._config.history is None else self._config.history()
+        self._history = None if self._config.history is None else self._config.history(keys)
         # A dedicated key in it is never sent as it is, whatever the policy: who knows it could work out the
         # authentication key from a message that is authenticated alone.
         dedicated = self._config.ciphering.role is KeyRole.DEDICATED
@@ -137,8 +137,11 @@ class Channel:
     def install(self, keys: KeySet, peer_title: bytes) -> SecureSession:
         """Put agreed keys in force and return what protects with them: everything authenticated and encrypted, counters
         from 0. ``keys`` are new, all of them: a counter must never begin again under a key that was used."""
+        self.settle()
         self.agreed = True
-        session = self._session = self._make(keys, peer_title, SendCounter(), receive_counters())
+        self._history = None if self._config.history is None else self._config.history(keys)
+        received = receive_counters() if self._history is None else self._history.messages(peer_title)
+        session = self._session = self._make(keys, peer_title, SendCounter(), received)
         full = SecurityControl(self._config.suite, authenticated=True, encrypted=True)
         session.control, session.least = full, full
         wanted = self._config.ciphering
@@ -228,7 +231,7 @@ class Channel:
             signing_key=config.signer,
             peer_signing_key=self._peer_key,
             signed=(requests, responses) if self._role is Role.CLIENT else (responses, requests),
-            lasting=not self.agreed,
+            lasting=not self.agreed or self._history is not None,
             seen=self._seen(session),
         )
 

@@ -87,8 +87,9 @@ class AssociationConfig:
     policy: SecurityPolicy = FULL_PROTECTION
     send_counter: SendCounter | None = field(default=None, repr=False)
     receive_counters: ReceiveCounters | None = field(default=None, repr=False)
-    history: Callable[[], PeerHistory] | None = field(default=None, repr=False)
-    """Looks up what came in earlier associations; called before each association is asked for."""
+    history: Callable[[KeySet], PeerHistory] | None = field(default=None, repr=False)
+    """Looks up what came under keys that outlive the association; called with the shared ones before each association
+    is asked for, and with those that are agreed on when they are put in force."""
     verify_peer: PeerCheck | None = field(default=None, repr=False)
     general: GeneralProtection | None = None
     security_setup: Obis = SECURITY_SETUP

@@ -36,7 +36,7 @@ class GeneralProtection:
 
     A message under a key of its own, or one that is signed, is made fresh by its transaction identifier alone. Where
     keys outlive the association a client therefore says its ``first_transaction``, 0..2^63, larger than any before, or
-    gives a call that sets it aside once the meter has answered; and a server keeps ``transactions`` from one
+    gives a call that sets it aside, made when it is needed; and a server keeps ``transactions`` from one
     association to the next. The other way round a server counts its notifications with ``pushes``, and a client keeps
     ``transactions`` (or the association's history does); where one is missing, no notification is sent or taken.
     """
@@ -82,8 +82,8 @@ class GeneralLayer:
         self._role = role
         self._session = session
         self._choice = protection.choice
-        first = protection.first_transaction
-        self._transaction = ((first() if callable(first) else first) or 1) - 1
+        self._first = protection.first_transaction
+        self._transaction = 0
         self._signs, self._must_be_signed = signed
         suite = session.control.suite
         needs_record = lasting and (any(signed) or protection.choice in ONE_TIME_KEYS)
@@ -122,8 +122,14 @@ class GeneralLayer:
     def seal(self, apdu: bytes) -> bytes:
         """Return ``apdu`` protected: a client's begins a transaction, a server's answers the one under way."""
         if self._role is Role.CLIENT:
-            self._transaction += 1
+            self._transaction = self._following()
         return self._seal(apdu, self._transaction)
+
+    def _following(self) -> int:
+        first, self._first = self._first, None
+        if first is None:
+            return self._transaction + 1
+        return max(first() if callable(first) else first, 1)
 
     def seal_push(self, apdu: bytes) -> bytes:
         """Return a server's notification protected; it begins a transaction. Raises LocalProtocolError where nothing
