@@ -101,6 +101,7 @@ class _HdlcSide:
         for item in self._reader.give_up():
             yield self._located(t, item)
         self._reader = FrameReader()
+        self._at = len(self._octets)  # a frame without its closing flag does not end with the next one's opening flag
 
     def _located(self, t: float, item: HdlcFrame | LinkNoise) -> Located:
         if isinstance(item, HdlcFrame):

@@ -228,6 +228,14 @@ def test_half_an_answer_goes_whether_or_not_it_comes_whole_later() -> None:
         assert len(octets_in(clean)) == len(octets_in(hdlc(entries)))
 
 
+def test_a_frame_without_its_last_flag_is_not_taken_for_that_of_the_next_connection() -> None:
+    link = over_hdlc(LIST)
+    cut = Entry(0.0, "sent", link[0].data[:-1])
+    clean = redact(hdlc([cut, Entry(0.0, "lost", b"", "gone"), *link]))
+    assert set(clean.entries[0].data[1:]) == {0}
+    assert [entry.data for entry in clean.entries[2:4]] == [entry.data for entry in link[:2]]
+
+
 def test_half_a_message_of_the_wrapper_goes() -> None:
     whole = over_wrapper(*LIST)
     cut = Entry(1.0, "received", whole.entries[1].data[:-6])
