@@ -14,9 +14,15 @@ from certs.cli.output import confirm, json_option
 from meterlink.cli.acting import SessionOptions, act, session_options
 from meterlink.cli.cosem_security_certificates import csr, export, import_, remove
 from meterlink.cli.cosem_security_keys import agree_keys, generate_key_pair, transfer_key
-from meterlink.cli.cosem_security_options import finish, instance_option
+from meterlink.cli.cosem_security_options import finish, instance_option, told_when_stopped
 from meterlink.commands.connect import target_of
-from meterlink.commands.security_setup import ActivatePolicy, KnownCertificate, SecurityReport, ShowSecurity
+from meterlink.commands.security_setup import (
+    LOOK_AGAIN,
+    ActivatePolicy,
+    KnownCertificate,
+    SecurityReport,
+    ShowSecurity,
+)
 from meterlink.commands.security_words import word_of
 from meterlink.cosem.objects.security_policy import POLICY_WORDS, policy_from_words, policy_words
 from meterlink.security.control import SecurityPolicy
@@ -63,7 +69,8 @@ def activate(
     target = target_of(url)
     policy = policy_from_words(words)
     confirm(f"Let the meter at {target.url} ask for {_policy_text(policy)}? {_IRREVOCABLE}", yes=yes)
-    change = act(target, ActivatePolicy(policy, instance), SessionOptions(keys, trace))
+    with told_when_stopped("the meter may ask for the new policy, which cannot be undone", LOOK_AGAIN) as course:
+        change = act(target, ActivatePolicy(policy, instance, course), SessionOptions(keys, trace))
     changed = change.before != change.after
     was = f" (was {_policy_text(change.before)})" if changed else ""
     finish(
@@ -95,6 +102,8 @@ def _shown(report: SecurityReport) -> RenderableType:
 
 
 def _lines(known: KnownCertificate) -> tuple[str, ...]:
+    if known.info is None:
+        return (f"\nan entry that cannot be read ({known.why})",)
     body = known.as_json()
     head = f"\n{word_of(known.info.entity):<8}{body['subject']}"
     use = f"        for {word_of(known.info.kind)}, issued by {body['issuer']}"

@@ -20,6 +20,7 @@ from meterlink.commands.security_setup import (
     OTHER,
     SUITE,
     certificate_in,
+    entries,
     export,
     listed,
     meter_title,
@@ -110,14 +111,18 @@ class ImportCertificate:
 
     def resumed(self, error: LinkError) -> FindOut[bool] | None:
         """Return a command that looks whether the meter lists the certificate."""
-
-        async def look(session: Session) -> bool | None:
-            issuer = self.certificate.issuer.public_bytes()
-            known = await listed(session, self.instance)
-            return any(info.is_of(self.certificate.serial_number, issuer) for info in known) or None
-
         if not isinstance(error, CallUncertain):
             return None
+        serial, issuer = self.certificate.serial_number, self.certificate.issuer.public_bytes()
+
+        async def look(session: Session) -> bool | None:
+            known = await entries(session, self.instance)
+            if any(info is not None and info.is_of(serial, issuer) for info in known):
+                return True
+            if None in known:
+                raise ProtocolError("an entry that cannot be read may be the certificate")
+            return None
+
         return FindOut(look, "the meter does not have the certificate", error)
 
 

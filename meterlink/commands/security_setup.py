@@ -6,7 +6,7 @@ nothing, by the object list.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
 from cryptography import x509
@@ -16,7 +16,7 @@ from certs.errors import CertsError
 from certs.levels import Permission
 from meterlink.commands.object_list import object_list
 from meterlink.commands.security_words import certificate_json, info_json
-from meterlink.commands.uncertain import CallUncertain, FindOut, call_or_tell
+from meterlink.commands.uncertain import CallUncertain, Course, FindOut, call_or_tell, reason
 from meterlink.cosem.association.config import SECURITY_SETUP
 from meterlink.cosem.data import Data
 from meterlink.cosem.objects import security_setup as setup
@@ -37,15 +37,20 @@ POLICY, SUITE, CLIENT_TITLE, METER_TITLE, CERTIFICATES = 2, 3, 4, 5, 6
 MOST_EXPORTS: Final = 64
 """Certificates that are exported to be shown; a meter may list what it likes."""
 
-FORMAT, OTHER = "certificate-format", "certificate-other"
-"""Codes for what is exported and is no certificate, or another than was asked for."""
+LOOK_AGAIN: Final = "connect again: `meterlink cosem security show` tells which policy is in force"
+"""What to do when it is uncertain."""
+
+FORMAT, OTHER, ENTRY = "certificate-format", "certificate-other", "entry-unreadable"
+"""Codes for what is exported and is no certificate, or another than was asked for, and for what is listed and cannot be
+read."""
 
 
 @dataclass(frozen=True, slots=True)
 class KnownCertificate:
-    """A certificate that the meter lists. ``certificate`` is None where it is not exported, ``why`` says why."""
+    """A certificate that the meter lists. ``certificate`` is None where it is not exported, ``why`` says why; ``info``
+    is None where not even the entry in the list can be read."""
 
-    info: CertificateInfo
+    info: CertificateInfo | None
     certificate: x509.Certificate | None
     why: str = ""
 
@@ -99,12 +104,14 @@ class ShowSecurity:
             raise suite
         known = None
         if version > 0:
-            infos = await listed(session, self.instance)
+            infos = await entries(session, self.instance)
             known = tuple([await self._known(session, info) for info in infos[:MOST_EXPORTS]])
             known += tuple(KnownCertificate(info, None, "not-asked") for info in infos[MOST_EXPORTS:])
         return SecurityReport(version, policy, suite.as_int(), _title(client), _title(meter), known)
 
-    async def _known(self, session: Session, info: CertificateInfo) -> KnownCertificate:
+    async def _known(self, session: Session, info: CertificateInfo | None) -> KnownCertificate:
+        if info is None:
+            return KnownCertificate(None, None, ENTRY)
         try:
             return KnownCertificate(info, await export(session, self.instance, info))
         except MeterRefused as refused:
@@ -132,11 +139,12 @@ class ActivatePolicy:
 
     policy: SecurityPolicy
     instance: Obis = SECURITY_SETUP
+    course: Course = field(default_factory=Course, repr=False)
 
     async def run(self, session: Session) -> PolicyChange:
         """Return what changed; nothing is sent where the policy is in force already.
 
-        Raises UsageError ``policy-weaker`` before a weaker one is sent, MeterRefused, :class:`CallUncertain`.
+        Raises UsageError ``policy-weaker`` before a weaker one is sent, MeterRefused, :class:`PolicyUncertain`.
         """
         before, version = await read_policy(session, self.instance)
         if before & ~self.policy:
@@ -149,26 +157,54 @@ class ActivatePolicy:
         if before == self.policy:
             return PolicyChange(before, before)
         call = setup.activate_policy(self.instance, self.policy, version)
-        await call_or_tell(
-            session,
-            call,
-            "a policy was activated",
-            "connect again: `meterlink cosem security show` tells which is in force",
-            refused="this meter may not know all of this protection",
-        )
-        after, _ = await read_policy(session, self.instance)
+        refused = "this meter may not know all of this protection"
+        try:
+            await call_or_tell(session, call, "a policy was activated", LOOK_AGAIN, refused=refused, course=self.course)
+        except CallUncertain as uncertain:
+            raise PolicyUncertain(uncertain.message, before) from uncertain.__cause__
+        try:
+            after, _ = await read_policy(session, self.instance)
+        except Exception as error:
+            # What cannot be undone is told, whatever was wrong with reading it.
+            raise PolicyUncertain(
+                f"the meter said that from now on it asks for {_words(self.policy)}, which cannot be undone; "
+                f"that could not be read back ({reason(error)})",
+                before,
+                accepted=True,
+            ) from error
         if after != self.policy:
-            raise MeterRefused(f"the meter accepted the policy, and still asks for {_words(after)}", code="policy")
+            raise _not_in_force()
         return PolicyChange(before, after)
 
     def resumed(self, error: LinkError) -> FindOut[PolicyChange] | None:
         """Return a command that looks which policy is in force."""
+        if not isinstance(error, PolicyUncertain):
+            return None
+        before = error.before
 
         async def look(session: Session) -> PolicyChange | None:
             after, _ = await read_policy(session, self.instance)
-            return PolicyChange(after, after) if after == self.policy else None
+            return PolicyChange(before, after) if after == self.policy else None
 
-        return FindOut(look, "the policy is the old one", error) if isinstance(error, CallUncertain) else None
+        return FindOut(look, _not_in_force() if error.accepted else "the policy is the old one", error)
+
+
+class PolicyUncertain(CallUncertain):
+    """The session broke while a policy was activated; with ``accepted`` after the meter had said that it was.
+    ``before`` is the policy of before."""
+
+    def __init__(self, message: str, before: SecurityPolicy, *, accepted: bool = False) -> None:
+        super().__init__(message, hint=LOOK_AGAIN)
+        self.before = before
+        self.accepted = accepted
+
+
+def _not_in_force() -> MeterRefused:
+    return MeterRefused(
+        "the meter accepted the policy, and still asks for another",
+        code="policy",
+        hint="`meterlink cosem security show` tells which",
+    )
 
 
 async def read_policy(session: Session, instance: Obis) -> tuple[SecurityPolicy, int]:
@@ -179,7 +215,12 @@ async def read_policy(session: Session, instance: Obis) -> tuple[SecurityPolicy,
 
 
 async def listed(session: Session, instance: Obis) -> tuple[CertificateInfo, ...]:
-    """Return the certificates that the meter lists. Raises MeterRefused."""
+    """Return the certificates that the meter lists, as far as their entries can be read. Raises MeterRefused."""
+    return tuple(info for info in await entries(session, instance) if info is not None)
+
+
+async def entries(session: Session, instance: Obis) -> tuple[CertificateInfo | None, ...]:
+    """Return the meter's list of certificates, None for an entry that cannot be read. Raises MeterRefused."""
     return setup.certificates(await session.get(setup.attribute(instance, CERTIFICATES)))
 
 
@@ -196,7 +237,7 @@ def certificate_in(answer: Data) -> x509.Certificate:
     """Return the certificate in a method's answer. Raises ProtocolError ``certificate-format``."""
     try:
         return load_certificate(answer.as_bytes())
-    except CertsError:
+    except (CertsError, ProtocolError):
         raise ProtocolError("what the meter exports is no certificate", code=FORMAT) from None
 
 

@@ -100,8 +100,10 @@ def name_text(der: bytes) -> str:
         return "not readable"
 
 
-def info_json(info: CertificateInfo) -> dict[str, Any]:
-    """Return what a meter lists of a certificate."""
+def info_json(info: CertificateInfo | None) -> dict[str, Any]:
+    """Return what a meter lists of a certificate, None for all of it where that cannot be read."""
+    if info is None:
+        return dict.fromkeys(("entity", "use", "serial", "issuer", "subject"))
     return {
         "entity": word_of(info.entity),
         "use": word_of(info.kind),

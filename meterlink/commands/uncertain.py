@@ -93,21 +93,23 @@ class FindOut(Generic[_R_co]):
     """Find out on a new link what became of a call that broke with ``uncertain``.
 
     ``look`` returns the result of a call that was done, None where it was not. ``what`` says what is not done then
-    (``the certificate is not imported``).
+    (``the certificate is not imported``), or is what is raised: for a call that the meter said was done.
     """
 
     name: ClassVar[str] = "cosem security"
     permission: ClassVar[Permission] = Permission.COMMISSION
 
     look: Callable[[Session], Awaitable[_R_co | None]]
-    what: str
+    what: str | MeterlinkError
     uncertain: LinkError
 
     async def run(self, session: Session) -> _R_co:
-        """Return the result. Raises LinkError ``write-lost`` where the call was not done, and ``uncertain`` where the
-        meter does not say."""
+        """Return the result. Raises LinkError ``write-lost`` (or ``what``) where the call was not done, and
+        ``uncertain`` where the meter does not say."""
         with untold_raises(self.uncertain):
             found = await self.look(session)
+        if found is None and isinstance(self.what, MeterlinkError):
+            raise self.what
         if found is None:
             raise LinkError(
                 f"the link broke before the call arrived; looked at over a new one, {self.what}",

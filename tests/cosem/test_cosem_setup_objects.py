@@ -96,10 +96,15 @@ def test_the_list_of_certificates_is_read() -> None:
     for broken in (
         _info(cosem.enum_(9), cosem.enum_(1), *octets),
         _info(cosem.enum_(0), cosem.enum_(1), *octets[:3]),
-        cosem.u8(1),
+        _info(cosem.enum_(0), cosem.enum_(1), cosem.octet_string(b""), *octets[1:]),
     ):
+        (entry,) = broken.as_items()
         with pytest.raises(ProtocolError):
-            setup.certificates(broken)
+            CertificateInfo.from_data(entry)
+        # It hides no other.
+        assert setup.certificates(broken) == (None,)
+    with pytest.raises(ProtocolError):
+        setup.certificates(cosem.u8(1))
 
 
 def _state(bits: str, status: TransferStatus, size: int = 4) -> tuple[Data, Data, Data, Data]:

@@ -72,6 +72,8 @@ class CertificateInfo:
         except ValueError:
             raise ProtocolError("a certificate is of an unknown kind", code="unexpected-type") from None
         octets = serial.as_bytes()
+        if not octets:
+            raise ProtocolError("a certificate has no serial number", code="unexpected-type")
         names = (issuer.as_bytes(), subject.as_bytes(), alternative.as_bytes())
         return cls(*known, serial_from_octets(octets), *names, octets)
 
@@ -86,9 +88,17 @@ class CertificateInfo:
         return self.issuer == issuer and serial in serials_of(self.serial_octets or serial_to_octets(self.serial))
 
 
-def certificates(data: Data) -> tuple[CertificateInfo, ...]:
-    """Return the entries of the attribute certificates. Raises ProtocolError."""
-    return tuple(CertificateInfo.from_data(item) for item in data.as_items())
+def certificates(data: Data) -> tuple[CertificateInfo | None, ...]:
+    """Return the entries of the attribute certificates, None for one that cannot be read: it hides no other. Raises
+    ProtocolError for what is no list."""
+    return tuple(_entry(item) for item in data.as_items())
+
+
+def _entry(data: Data) -> CertificateInfo | None:
+    try:
+        return CertificateInfo.from_data(data)
+    except ProtocolError:
+        return None
 
 
 def serial_from_octets(octets: bytes) -> int:
