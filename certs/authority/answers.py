@@ -23,6 +23,8 @@ from certs.qr import drawing
 
 _JPEG: Final = "image/jpeg"
 _PEM: Final = "application/x-pem-file"
+_TRIAL: Final = 64 * 1024
+"""Octets that must fit: more than any answer has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,18 @@ def settle(out: Path, written: Sequence[Written]) -> None:
                     os.fsync(stream.fileno())
     if written:
         files.sync_folder(out)
+
+
+def check_place(out: Path) -> None:
+    """Make the folder ``out`` where it is missing, and prove that files can be written there: before something is
+    issued that is to stand in one. Raises :class:`StoreError`."""
+    files.make_folder(out)
+    trial = files.temporary_beside(out / "trial")
+    with files.explained(out):
+        try:
+            files.write_new(trial, bytes(_TRIAL))
+        finally:
+            trial.unlink(missing_ok=True)
 
 
 def write_meter(credential: MeterCredential, out: Path) -> Path:

@@ -199,9 +199,13 @@ def inbox_command(folder: Path, yes: bool, out: Path) -> None:
 @_out_option
 @json_option
 def answer_command(serial: str, out: Path) -> None:
-    """Write the code and the mail draft of a certificate again."""
+    """Write the code and the mail draft of a certificate again; of a meter's, its PEM file with the CA."""
     with opened() as authority:
         issued = authority.certificate(serial)
+        if issued.level is None:
+            path = operating.answer_meter(authority, part("records").MeterCredential(issued, None), out)
+            emit(operating.meter_json(issued, path), f"Certificate and CA: {path}")
+            return
         written = operating.answer(authority, issued, out)
     emit(operating.answer_json(issued, written), operating.written_text(written))
 
@@ -232,15 +236,16 @@ def issue_meter_command(
         if request is not None:
             if suite is not None:
                 raise UsageFault("usage", "--suite is for a key that is made here", "Leave it out with --csr.")
+            part("answers").check_place(out)
             credential = _certify(authority, files.read(request, MAX_REQUEST), title, fingerprint, yes=yes)
         elif title is None or fingerprint is not None:
             raise UsageFault("usage", "give the system title of the meter, or the request that it made", _METER_HINT)
         else:
+            part("answers").check_place(out)
             credential = authority.issue_meter(title, clock.now(), suite=suite)
-        path = part("answers").write_meter(credential, out)
-        authority.mark_answered([credential.issued.serial], clock.now())
+        path = operating.answer_meter(authority, credential, out)
     what = "Key, certificate" if credential.private_key is not None else "Certificate"
-    emit(credential.issued.as_json(clock.now()) | {"file": str(path)}, f"{what} and CA: {path}")
+    emit(operating.meter_json(credential.issued, path), f"{what} and CA: {path}")
 
 
 @authority.command("revoke")

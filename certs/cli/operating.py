@@ -18,6 +18,7 @@ from rich.table import Table
 from certs import clock, files
 from certs.cli import output
 from certs.cli.output import UsageFault
+from certs.errors import StoreError
 from certs.profile import system_title_text
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from certs.authority.answers import Written
     from certs.authority.audit import AuditEntry
     from certs.authority.inbox import Arrival
-    from certs.authority.records import MeterReview, TokenRecord
+    from certs.authority.records import MeterCredential, MeterReview, TokenRecord
 
 ROOT_PASSPHRASE_VARIABLE: Final = "METERLINK_ROOT_PASSPHRASE"  # noqa: S105 - the name of the variable
 
@@ -90,6 +91,26 @@ def answer(authority: Authority, issued: IssuedCertificate, out: Path) -> Writte
     written: Written = part("answers").write_answer(issued, authority.domain, out)
     authority.mark_answered([issued.serial], clock.now())
     return written
+
+
+def answer_meter(authority: Authority, credential: MeterCredential, out: Path) -> Path:
+    """Write the PEM file of a meter's certificate, and remember that. Raises StoreError, with a hint how it is written
+    again: the certificate is in the ledger."""
+    serial = credential.issued.serial
+    try:
+        path: Path = part("answers").write_meter(credential, out)
+    except StoreError as error:
+        again = f"meterlink authority answer {serial}"
+        if credential.private_key is not None:
+            again = "the key is lost: issue another one"
+        raise StoreError(error.code, f"certificate {serial} is issued, but {error.message}", again) from error
+    authority.mark_answered([serial], clock.now())
+    return path
+
+
+def meter_json(issued: IssuedCertificate, path: Path) -> dict[str, Any]:
+    """Return a meter's certificate and its file as JSON."""
+    return issued.as_json(clock.now()) | {"answered": True, "file": str(path)}
 
 
 def answer_json(issued: IssuedCertificate, written: Written) -> dict[str, Any]:

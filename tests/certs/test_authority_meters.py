@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import resource
 import sys
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
@@ -201,3 +202,60 @@ def test_the_operator_sees_what_the_meter_has(founded: Path, monkeypatch: pytest
     fingerprint = read_meter_request((founded / "two.csr").read_bytes()).fingerprint
     for told in ("4D4C4B0000004711", first["serial"], "valid", fingerprint):
         assert told in asked.err
+
+
+def serials() -> list[str]:
+    """The certificates in the ledger."""
+    return [entry["serial"] for entry in json.loads(Result("list", "--json").out)["certificates"]]
+
+
+@pytest.mark.parametrize("of_meter", [True, False])
+def test_nothing_is_issued_where_it_could_not_be_written(founded: Path, of_meter: bool) -> None:
+    (founded / "meter.csr").write_bytes(made())
+    (founded / "taken").touch()
+    words = ("--csr", "meter.csr", "--yes") if of_meter else ("--system-title", TITLE.hex())
+    for out, code in (("taken", "usage"), ("taken/below", "file")):
+        assert Result("issue-meter", *words, "--out", out).code == code
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (32 * 1024, limits[1]))
+    try:
+        assert Result("issue-meter", *words, "--out", "full").code == "file"
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list((founded / "full").iterdir()) == []
+    assert serials() == []
+    assert Result("issue-meter", *words, "--out", "meters").status == 0
+    assert len(serials()) == 1
+
+
+def test_a_meters_certificate_is_written_again(founded: Path) -> None:
+    (founded / "meter.csr").write_bytes(made())
+    first = json.loads(Result("issue-meter", "--csr", "meter.csr", "--yes", "--json").out)
+    again = json.loads(Result("answer", first["serial"], "--out", "again", "--json").out)
+    assert [path.name for path in (founded / "again").iterdir()] == ["meter-4D4C4B0000004711.pem"]
+    written = Path(again["file"]).read_bytes()
+    assert written == Path(first["file"]).read_bytes()
+    leaf, _ = x509.load_pem_x509_certificates(written)
+    assert leaf.public_key() == KEY.public_key()
+
+
+def test_a_certificate_that_could_not_be_written_says_how_it_is(founded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder is gone when the certificate is there."""
+    (founded / "meter.csr").write_bytes(made())
+    issue, folders = Authority.issue_meter, [founded / "meters", founded / "others"]
+
+    def issue_and_take_the_folder(self: Authority, *arguments: Any, **more: Any) -> Any:
+        credential = issue(self, *arguments, **more)
+        folders[0].rmdir()
+        folders.pop(0).touch()
+        return credential
+
+    monkeypatch.setattr(Authority, "issue_meter", issue_and_take_the_folder)
+    done = Result("issue-meter", "--csr", "meter.csr", "--yes", "--out", "meters")
+    assert (done.status, done.code) == (4, "file")
+    (serial,) = serials()
+    assert f"meterlink authority answer {serial}" in done.err
+    assert Result("answer", serial).status == 0
+    lost = Result("issue-meter", "--system-title", "00" * 8, "--out", "others")
+    assert (lost.status, lost.code) == (4, "file")
+    assert "the key is lost" in lost.err
