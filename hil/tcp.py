@@ -79,6 +79,9 @@ class TcpServer:
         if self._server is None:
             return
         self._server.close()
+        # What was accepted a moment ago is told to its protocol two turns of the loop later, and must not be forgotten.
+        for _ in range(3):
+            await asyncio.sleep(0)
         self.drop_all()
         while self.connections:
             self.changed.clear()

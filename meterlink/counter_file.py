@@ -11,9 +11,12 @@ the process dies the moment after, and on the disk whenever it is settled.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
+import io
 import os
 import re
+import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -22,7 +25,7 @@ from certs import files
 from certs.errors import StoreError
 from certs.locking import locked
 from certs.store import default_home
-from meterlink.errors import SecurityError
+from meterlink.errors import MeterlinkError, SecurityError
 
 FOLDER: Final = "counters"
 """Where the files stand in the user's folder."""
@@ -34,6 +37,9 @@ _LABEL: Final = b"meterlink invocation counter\0"
 _NAME_LENGTH: Final = 32
 _DIGITS: Final = 20
 """Of the largest counter there is, a transaction identifier of 64 bits."""
+
+_RECORD_PATIENCE: Final = 2.0
+"""Seconds that a record waits for another process, which holds it for one write."""
 
 _HINT_SENT: Final = (
     "write a number into it that is higher than any counter the meter has seen, or change the meter's key"
@@ -48,6 +54,7 @@ class FileCounterStore:
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = default_home() / FOLDER if folder is None else folder
         self._folders: set[Path] = set()
+        self._renewed: set[tuple[str, str]] = set()
 
     def reserve(self, name: str, count: int, at_least: int) -> int:
         """Set ``count`` counters aside durably and return the first; see
@@ -71,14 +78,25 @@ class FileCounterStore:
             paths = [path for path in folder.iterdir() if _NAME.match(path.name)] if folder.exists() else []
         return ReceivedFiles(folder, {path.name: _locked_text(path) for path in paths})
 
+    def renewed(self, key: str, sender: str) -> bool:
+        """Return whether the record was replaced; see :meth:`meterlink.security.counters.CounterStore.renewed`."""
+        return (key, sender) in self._renewed
+
     def record(self, key: str, sender: str, least: int, *, anew: bool = False) -> None:
-        """Record what was accepted; see :meth:`meterlink.security.counters.CounterStore.record`. Raises as
-        :meth:`reserve`."""
-        path = self._path(key, sender)
+        """Record what was accepted; see :meth:`meterlink.security.counters.CounterStore.record`. Others hold the file
+        for a moment at most."""
         text = f"{least:0{_DIGITS}}\n".encode()
-        with locked(path.with_suffix(_LOCK)):
-            if anew or not os.path.lexists(path) or not _raised(path, least, text):
-                files.write(path, text)
+        try:
+            path = self._path(key, sender)
+            with locked(path.with_suffix(_LOCK), timeout=_RECORD_PATIENCE):
+                if anew or not os.path.lexists(path) or not _raised(path, least, text):
+                    files.write(path, text)
+        except StoreError as error:
+            raise SecurityError(
+                f"what the meter counted cannot be kept: {error.message}", code="counter-store", hint=error.hint
+            ) from error
+        if anew:
+            self._renewed.add((key, sender))
 
     def settle(self, key: str, sender: str) -> None:
         """Bring what was recorded to the disk; see :meth:`meterlink.security.counters.CounterStore.settle`."""
@@ -112,13 +130,15 @@ class FileCounterStore:
 class ReceivedFiles:
     """What stood in the files of one key at one moment. A :class:`~meterlink.security.counters.Received`."""
 
-    def __init__(self, folder: Path, texts: Mapping[str, bytes]) -> None:
+    def __init__(self, folder: Path, texts: Mapping[str, bytes | MeterlinkError]) -> None:
         self._folder = folder
         self._texts = texts
 
     def least(self, sender: str) -> int:
         """Return the least counter to accept; see :meth:`meterlink.security.counters.Received.least`."""
         text = self._texts.get(sender)
+        if isinstance(text, MeterlinkError):
+            raise text
         return 0 if text is None else _number(text, self._folder / sender, _HINT_RECEIVED)
 
 
@@ -151,8 +171,8 @@ def turn_name(key: bytes, system_title: bytes, meter: str) -> str:
 def _raised(path: Path, least: int, text: bytes) -> bool:
     """Write ``text`` in place unless what stands there is ``least`` or more. Return False where it must be written in
     place of the file, because somebody wrote a number of another length."""
-    with files.explained(path), path.open("r+b", buffering=0) as stream:
-        kept = stream.read(_MOST_OCTETS + 1)
+    with files.explained(path), _regular(path, os.O_RDWR) as stream:
+        kept = stream.read(_MOST_OCTETS + 1) or b""
         if _number(kept, path, _HINT_RECEIVED) >= least:
             return True
         if len(kept) != len(text):
@@ -162,10 +182,35 @@ def _raised(path: Path, least: int, text: bytes) -> bool:
     return True
 
 
-def _locked_text(path: Path) -> bytes:
-    """Return what stands in a file that others may write in place."""
-    with locked(path.with_suffix(_LOCK)), files.explained(path), path.open("rb") as stream:
-        return stream.read(_MOST_OCTETS + 1)
+def _locked_text(path: Path) -> bytes | MeterlinkError:
+    """Return what stands in a file that others may write in place, or why it cannot be had: that concerns one meter."""
+    try:
+        with locked(path.with_suffix(_LOCK)), files.explained(path), _regular(path, os.O_RDONLY) as stream:
+            return stream.read(_MOST_OCTETS + 1) or b""
+    except SecurityError as error:
+        return error
+    except StoreError as error:
+        return SecurityError(error.message, code="counter-store", hint=error.hint)
+
+
+def _regular(path: Path, mode: int) -> io.FileIO:
+    """Open a file of ours. Raises SecurityError ``counter-store`` for what is no regular file: a link leads elsewhere,
+    and a pipe would wait for ever."""
+    try:
+        descriptor = os.open(path, mode | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise _no_file(path) from None
+    stream = io.FileIO(descriptor, "r+" if mode == os.O_RDWR else "r")
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        stream.close()
+        raise _no_file(path)
+    return stream
+
+
+def _no_file(path: Path) -> SecurityError:
+    return SecurityError(f"{path} is no regular file", code="counter-store", hint=f"remove it, or {_HINT_RECEIVED}")
 
 
 def _read(path: Path, hint: str) -> int:

@@ -122,7 +122,8 @@ def sessions(
     """Return a call that makes a session with ``target``, each over a ``transport`` of its own. The user is told when
     it waits for another one with the same keys."""
     waits = partial(warn, IN_USE)
-    return lambda: meter_session(target, transport(), credential, now, secrets, FileCounterStore(), waits)
+    counters = FileCounterStore()
+    return lambda: meter_session(target, transport(), credential, now, secrets, counters, waits)
 
 
 @contextlib.contextmanager

@@ -69,8 +69,9 @@ class _Kept:
         return self._counter(push_name(key), counter_name(key, peer_title), self._transactions, begins)
 
     def _counter(self, key: str, sender: str, received: Received, begins: int | None) -> ReceiveCounter:
-        anew = begins is not None
-        least = received.least(sender) if begins is None else begins
+        # Once in a run: over a new link of the same run the counter goes on.
+        anew = begins is not None and not self._store.renewed(key, sender)
+        least = begins if begins is not None and anew else received.least(sender)
         return KeptCounter(self._store, key, sender, least, anew=anew, hint=_HINT)
 
 

@@ -17,6 +17,7 @@ from meterlink.commands.policy_word import policy_word, unprotected
 from meterlink.commands.secrets import PASSWORD_VARIABLE, MeterSecrets
 from meterlink.commands.words import needed, word
 from meterlink.cosem.association import (
+    FIRST_PUSH,
     AssociationConfig,
     Ciphering,
     GeneralProtection,
@@ -25,7 +26,7 @@ from meterlink.cosem.association import (
     PeerHistory,
 )
 from meterlink.counter_file import counter_name, transaction_name
-from meterlink.errors import UsageError
+from meterlink.errors import SecurityError, UsageError
 from meterlink.security.counters import CounterStore, SendCounter
 from meterlink.security.keys import KeySet, Secret
 from meterlink.security.suites import Suite, suite_for_curve
@@ -124,8 +125,19 @@ def _general(
     if protection is None or not words.needs_transactions:
         return protection
     # Not now: the session may wait for its turn, and what others begin meanwhile must stand below.
-    first = partial(counters.reserve, transaction_name(title), _TRANSACTIONS, max(secrets.transaction, 1))
+    first = partial(_first_transaction, counters, transaction_name(title), max(secrets.transaction, 1))
     return replace(protection, first_transaction=first)
+
+
+def _first_transaction(counters: CounterStore, name: str, at_least: int) -> int:
+    first = counters.reserve(name, _TRANSACTIONS, at_least)
+    if first + _TRANSACTIONS > FIRST_PUSH:
+        raise SecurityError(
+            "the transaction identifiers of this system title are used up, or their record is damaged",
+            code="counter-store",
+            hint="take another system title, or write the least unused identifier into counters/…-transactions",
+        )
+    return first
 
 
 def _ciphering(options: Mapping[str, str], keys: KeySet | None, mechanism: Mechanism) -> Ciphering | None:

@@ -47,8 +47,13 @@ class CounterStore(Protocol):
         """Record that the counters of ``sender`` below ``least`` are used up under ``key``.
 
         A higher record stays, as another process may have made it; ``anew`` replaces it. Once this returns the record
-        must outlive the process, not yet a power cut.
+        must outlive the process, not yet a power cut. Raises :class:`~meterlink.errors.SecurityError`
+        (``counter-store``) when it cannot be made: the message must not be believed then.
         """
+        ...
+
+    def renewed(self, key: str, sender: str) -> bool:
+        """Return whether :meth:`record` replaced that record with ``anew`` since this store was made."""
         ...
 
     def settle(self, key: str, sender: str) -> None:
@@ -76,6 +81,7 @@ class MemoryCounterStore:
     def __init__(self) -> None:
         self._next: dict[str, int] = {}
         self._received: dict[str, MemoryReceived] = {}
+        self._renewed: set[tuple[str, str]] = set()
         self._turns: set[str] = set()
 
     def reserve(self, name: str, count: int, at_least: int) -> int:
@@ -92,6 +98,12 @@ class MemoryCounterStore:
         """Record what was accepted, see :meth:`CounterStore.record`."""
         known = self._received.setdefault(key, MemoryReceived())
         known[sender] = least if anew else max(known.least(sender), least)
+        if anew:
+            self._renewed.add((key, sender))
+
+    def renewed(self, key: str, sender: str) -> bool:
+        """Return whether the record was replaced, see :meth:`CounterStore.renewed`."""
+        return (key, sender) in self._renewed
 
     def settle(self, key: str, sender: str) -> None:
         """Do nothing: nothing here outlives the process."""

@@ -211,6 +211,21 @@ def test_another_way_than_the_meters_is_refused(
     assert done.out == ""
 
 
+@pytest.mark.parametrize("number", ["9" * 30, str(2**64 - 2**32 + 1), str(2**63 + 5), str(2**63 - 2**32 + 1)])
+def test_a_record_of_transactions_beyond_ours_stops_the_session(
+    meterlink, field_meter: FieldMeter, tmp_path: Path, home: Path, number: str
+) -> None:
+    keys = field_meter.key_file(tmp_path)
+    with served(field_meter.server, "wrapper") as url:
+        url += f"&security=hls-ecdsa&client=52&{GENERAL}&key=agreed-c0e2s"
+        words = ("read", url, "--object", "serial-number", "--keys", keys)
+        assert meterlink(*words).status == 0
+        (record,) = (home / "counters").glob("*-transactions")
+        record.write_text(number)
+        done = meterlink(*words)
+        assert (done.status, done.code, done.out) == (6, "counter-store", "")
+
+
 def test_a_transaction_that_the_meter_has_seen_is_skipped_as_the_key_file_says(
     meterlink, field_meter: FieldMeter, tmp_path: Path, monkeypatch
 ) -> None:

@@ -1,5 +1,6 @@
 """Counters that outlive the program: killed, several at once, damaged."""
 
+import os
 import random
 import subprocess
 import sys
@@ -8,10 +9,13 @@ from typing import Any
 
 import pytest
 
-from certs.errors import StoreError
+from certs.locking import locked
+from meterlink import counter_file
+from meterlink.commands.meter_counter import MeterCounter
 from meterlink.counter_file import FileCounterStore, counter_name, push_name, received_name
 from meterlink.errors import SecurityError
 from meterlink.security.counters import SETTLE, KeptCounter, MemoryCounterStore, SendCounter
+from meterlink.security.keys import KeyRole, KeySet
 
 WORKER = Path(__file__).with_name("counter_worker.py")
 RECEIVER = Path(__file__).with_name("received_worker.py")
@@ -206,7 +210,7 @@ def test_a_damaged_record_is_told_for_its_meter_alone(tmp_path: Path, content: b
         received.least("meter")
     assert caught.value.code == "counter-store"
     assert str(tmp_path / "key" / "meter") in caught.value.message
-    with pytest.raises((SecurityError, StoreError)):
+    with pytest.raises(SecurityError):
         store.record("key", "meter", 9)
     assert (tmp_path / "key" / "meter").read_bytes() == content
     KeptCounter(store, "key", "meter", 9, anew=True).accept(9)
@@ -257,9 +261,56 @@ def test_a_disk_that_takes_nothing_hands_no_value_on(tmp_path: Path) -> None:
         path.unlink()
     folder.rmdir()
     folder.touch()
-    with pytest.raises(StoreError):
-        counter.accept(2)
+    assert code_of(counter, 2) == "counter-store"
     counter.settle()
+
+
+def test_a_record_that_others_hold_is_not_waited_for_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And is told as what breaks a session: a write that was answered is then uncertain, not refused."""
+    monkeypatch.setattr(counter_file, "_RECORD_PATIENCE", 0)
+    counter = kept(tmp_path)
+    counter.accept(1)
+    with locked(tmp_path / "key" / "meter.lock"):
+        assert code_of(counter, 2) == "counter-store"
+    assert kept(tmp_path).least == 2
+
+
+@pytest.mark.parametrize("kind", ["folder", "link", "dangling link", "pipe"])
+def test_what_is_no_file_stops_its_meter_alone(tmp_path: Path, kind: str) -> None:
+    kept(tmp_path / "counters").accept(5)
+    record, elsewhere = tmp_path / "counters" / "key" / "meter", tmp_path / "elsewhere"
+    record.unlink()
+    if kind == "folder":
+        record.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(record)
+    else:
+        record.symlink_to(elsewhere)
+        if kind == "link":
+            elsewhere.write_bytes(b"00000000000000000003\n")
+    store = FileCounterStore(tmp_path / "counters")
+    received = store.received("key")
+    assert received.least("another") == 0
+    with pytest.raises(SecurityError) as caught:
+        received.least("meter")
+    assert caught.value.code == "counter-store"
+    with pytest.raises(SecurityError):
+        store.record("key", "meter", 9)
+    assert not elsewhere.exists() or elsewhere.read_bytes() == b"00000000000000000003\n"
+
+
+@pytest.mark.parametrize("memory", [False, True])
+def test_a_counter_that_began_again_goes_on_over_the_next_link_of_a_run(tmp_path: Path, memory: bool) -> None:
+    store = MemoryCounterStore() if memory else FileCounterStore(tmp_path)
+    keys = KeySet(bytes(range(16)), bytes(16))
+    title = bytes.fromhex("4D4C4B00000000AA")
+    told = MeterCounter(begins=3)
+    told.history(store, keys).messages(title)[KeyRole.UNICAST].accept(500)
+    again = told.history(store, keys).messages(title)[KeyRole.UNICAST]
+    with pytest.raises(SecurityError) as caught:
+        again.accept(7)
+    assert caught.value.code == "replay"
+    again.accept(501)
 
 
 def test_in_memory_the_rules_are_the_same() -> None:

@@ -27,7 +27,7 @@ from meterlink.cosem.association.events import (
     ServerEvent,
     SetIndication,
 )
-from meterlink.cosem.association.general_protection import GeneralProtection
+from meterlink.cosem.association.general_protection import FIRST_PUSH, GeneralProtection
 from meterlink.cosem.association.server import ServerAssociation
 from meterlink.cosem.association.states import TRANSITIONS, Signal, State
 from meterlink.security.ciphered import Ciphering
@@ -36,6 +36,7 @@ from meterlink.security.general_ciphering import KeyChoice
 from meterlink.security.hls import Mechanism
 
 __all__ = [
+    "FIRST_PUSH",
     "FULL_PROTECTION",
     "TRANSITIONS",
     "ActionIndication",

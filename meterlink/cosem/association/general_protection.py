@@ -54,7 +54,7 @@ class GeneralProtection:
 ONE_TIME_KEYS: Final = frozenset({KeyChoice.WRAPPED, KeyChoice.ONE_PASS, KeyChoice.STATIC})
 """Choices where no invocation counter tells an old message from a new one."""
 
-_FIRST_PUSH: Final = 1 << 63
+FIRST_PUSH: Final = 1 << 63
 """Transactions of notifications begin here, those of requests end here: in C(0e,2s) no two share a key."""
 
 _NOTIFICATION_TAGS: Final = frozenset({bytes((DataNotification.TAG,)), bytes((EventNotification.TAG,))})
@@ -136,7 +136,7 @@ class GeneralLayer:
         would tell it from an older one."""
         if self._pushes is None:
             raise LocalProtocolError("notifications under these keys need a count that outlives the association")
-        return self._seal(apdu, _FIRST_PUSH + self._pushes.next())
+        return self._seal(apdu, FIRST_PUSH + self._pushes.next())
 
     def settle(self) -> None:
         """Make the record of the peer's transactions outlive a power cut, where one is kept."""
