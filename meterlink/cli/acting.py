@@ -28,7 +28,7 @@ from meterlink.errors import UsageError
 from meterlink.gate import decide
 from meterlink.session import Session
 from meterlink.transport.base import Transport
-from meterlink.transport.replay import record
+from meterlink.transport.replay import Sink, record
 from meterlink.transport.url import Context, open_transport
 
 NOT_ENFORCED: Final = (
@@ -87,10 +87,12 @@ def act(
     options: SessionOptions | None = None,
     *,
     unenforced: Sequence[Permission] = (),
+    ask: Callable[[], None] | None = None,
 ) -> _R:
     """Run ``command`` on the meter at ``target`` with the active certificate.
 
     ``unenforced`` is what a meter that does not enforce certificates asks for beside the command's own permission.
+    ``ask`` asks the user whether it is meant, and raises where it is not: once it is sure that it would be permitted.
     Raises UsageError ``profile`` for a meter that sends readouts and has no objects, and what the gate or the session
     raises.
     """
@@ -104,8 +106,10 @@ def act(
     secrets = meter_secrets(options.keys)
     with way_to(target, options) as (credential, transport):
         session = sessions(target, transport, credential, secrets)
-        for permission in () if target.enforces_certificates else unenforced:
+        for permission in (command.permission, *(() if target.enforces_certificates else unenforced)):
             decide(command.name, permission, credential, now()).enforce()
+        if ask is not None:
+            ask()
         # Not the result of the coroutine: asyncio.run writes that out in full when it gives Ctrl-C back.
         results: list[_R] = []
 
@@ -129,17 +133,20 @@ def sessions(
 @contextlib.contextmanager
 def way_to(target: Target, options: SessionOptions) -> Iterator[tuple[Credential, Callable[[], Transport]]]:
     """Yield the active certificate and a call that makes a transport to the meter, not opened yet and recorded where
-    ``--trace`` asks for it. The user is told what is wrong with the store."""
+    ``--trace`` asks for it: the file is opened with the first one, so that what is refused or declined before leaves an
+    older trace as it is. The user is told what is wrong with the store."""
     store = open_store()
     tell(store.notices())
     credential = store.active()
     context = Context(ask_passkey=_ask_passkey if interactive() else None)
-    trace = trace_file(options.trace, str(target.url)) if options.trace is not None else contextlib.nullcontext()
-    with trace as sink:
+    with contextlib.ExitStack() as stack:
+        sinks: list[Sink] = []
 
         def transport() -> Transport:
+            if options.trace is not None and not sinks:
+                sinks.append(stack.enter_context(trace_file(options.trace, str(target.url))))
             made = open_transport(target.url, context)
-            return made if sink is None else record(made, sink)
+            return record(made, sinks[0]) if sinks else made
 
         yield credential, transport
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -68,9 +69,10 @@ def activate(
     """
     target = target_of(url)
     policy = policy_from_words(words)
-    confirm(f"Let the meter at {target.url} ask for {_policy_text(policy)}? {_IRREVOCABLE}", yes=yes)
+    question = f"Let the meter at {target.url} ask for {_policy_text(policy)}? {_IRREVOCABLE}"
+    command = partial(ActivatePolicy, policy, instance)
     with told_when_stopped("the meter may ask for the new policy, which cannot be undone", LOOK_AGAIN) as course:
-        change = act(target, ActivatePolicy(policy, instance, course), SessionOptions(keys, trace))
+        change = act(target, command(course), SessionOptions(keys, trace), ask=partial(confirm, question, yes=yes))
     changed = change.before != change.after
     was = f" (was {_policy_text(change.before)})" if changed else ""
     finish(

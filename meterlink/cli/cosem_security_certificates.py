@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -82,8 +83,8 @@ def csr(
     It is written when it holds: made by whoever holds the key, for this meter's system title, on its suite's curve.
     """
     target = target_of(url)
-    _ask_to_overwrite(out, yes=yes)
-    made = act(target, RequestCertificate(USES[use], instance), SessionOptions(keys, trace))
+    command = RequestCertificate(USES[use], instance)
+    made = act(target, command, SessionOptions(keys, trace), ask=partial(_ask_to_overwrite, out, yes=yes))
     request = made.request
     _write(out, request.csr, der=der)
     facts = {
@@ -153,8 +154,8 @@ def export(
     """Get a certificate out of the meter."""
     target = target_of(url)
     wanted = _wanted(entity, use, title, serial, issuer)
-    _ask_to_overwrite(out, yes=yes)
-    certificate = act(target, ExportCertificate(wanted, instance), SessionOptions(keys, trace))
+    command = ExportCertificate(wanted, instance)
+    certificate = act(target, command, SessionOptions(keys, trace), ask=partial(_ask_to_overwrite, out, yes=yes))
     _write(out, certificate, der=der)
     body = certificate_json(certificate)
     finish(target, {"file": str(out), **body}, f"{out}: {body['serial']} of {body['subject']}")
@@ -182,8 +183,8 @@ def remove(
     """Have the meter forget a certificate."""
     target = target_of(url)
     wanted = _wanted(entity, use, title, serial, issuer)
-    confirm(f"Remove {wanted} from the meter at {target.url}?", yes=yes)
-    body = info_json(act(target, RemoveCertificate(wanted, instance), SessionOptions(keys, trace)))
+    ask = partial(confirm, f"Remove {wanted} from the meter at {target.url}?", yes=yes)
+    body = info_json(act(target, RemoveCertificate(wanted, instance), SessionOptions(keys, trace), ask=ask))
     finish(target, {"removed": body}, f"removed {body['serial']} of {body['subject']}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -67,10 +68,11 @@ def transfer_key(
     assert old.keys is not None
     assert old.keys.master is not None
     words = [word_of(key_id) for key_id in chosen]
-    confirm(f"Replace the {' and '.join(words)} key of the meter at {target.url}? Keep {new_keys} safe.", yes=yes)
+    question = f"Replace the {' and '.join(words)} key of the meter at {target.url}? Keep {new_keys} safe."
     with told_when_stopped("the meter has the old keys or the new ones", KEEP_BOTH) as course:
         try:
-            act(target, TransferKeys(chosen, old.keys.master, instance, course), SessionOptions(keys, trace))
+            command = TransferKeys(chosen, old.keys.master, instance, course)
+            act(target, command, SessionOptions(keys, trace), ask=partial(confirm, question, yes=yes))
         except CallUncertain as error:
             # Only a session under these keys tells which the meter has.
             if not proves_keys(target.url.options) or not OF_SESSIONS & chosen.keys():
@@ -103,14 +105,14 @@ def agree_keys(url: str, out: Path, yes: bool, keys: Path | None, trace: Path | 
             hint="give ?security=hls-ecdsa in the URL, and --keys FILE with keys; a session with certificates does it "
             "by itself",
         )
-    confirm(
+    question = (
         f"Replace the unicast and the authentication key of the meter at {target.url}? "
-        "If the link breaks meanwhile, the meter may have keys that nobody else knows.",
-        yes=yes,
+        "If the link breaks meanwhile, the meter may have keys that nobody else knows."
     )
     maybe = f"the meter may have new keys: those in {out} if that is there, else nobody knows them"
     with KeyFileCopy(keys, out) as copy, told_when_stopped(maybe, TRY_OLD) as course:
-        act(target, AgreeKeys(copy.write, course), SessionOptions(keys, trace))
+        command = AgreeKeys(copy.write, course)
+        act(target, command, SessionOptions(keys, trace), ask=partial(confirm, question, yes=yes))
     finish(
         target,
         {"agreed": sorted(word_of(key_id) for key_id in OF_SESSIONS), "keys": str(out)},
@@ -128,12 +130,12 @@ def agree_keys(url: str, out: Path, yes: bool, keys: Path | None, trace: Path | 
 def generate_key_pair(url: str, use: str, yes: bool, instance: Obis, keys: Path | None, trace: Path | None) -> None:
     """Have the meter make a new key pair; it takes effect with its certificate."""
     target = target_of(url)
-    confirm(
+    question = (
         f"Have the meter at {target.url} make a new key pair for {use}? "
-        "A request that it made before can then not be answered any more.",
-        yes=yes,
+        "A request that it made before can then not be answered any more."
     )
-    act(target, GenerateKeyPair(USES[use], instance), SessionOptions(keys, trace))
+    command = GenerateKeyPair(USES[use], instance)
+    act(target, command, SessionOptions(keys, trace), ask=partial(confirm, question, yes=yes))
     finish(target, {"generated": use}, f"new key pair for {use}; now: meterlink cosem security csr")
 
 

@@ -192,7 +192,9 @@ def test_without_the_permission_nothing_is_opened(meterlink, old, monkeypatch, t
     store = OneCertificate(level)
     monkeypatch.setattr(acting, "open_store", lambda: store)
     new = with_keys(old, "new.toml", unicast=NEW)
-    url, rest = f"tcp://127.0.0.1:1?{ECDSA}", ("--keys", old, "--yes")
+    trace = tmp_path / "trace"
+    trace.write_text("an older trace")
+    url, rest = f"tcp://127.0.0.1:1?{ECDSA}", ("--keys", old, "--trace", trace)
     for words in (
         ("transfer-key", url, "--new-keys", new, *rest),
         ("agree-keys", url, "--out", tmp_path / "out", *rest),
@@ -201,6 +203,19 @@ def test_without_the_permission_nothing_is_opened(meterlink, old, monkeypatch, t
         ("activate", url, "signed", *rest),
         ("remove", url, *rest),
     ):
-        done = meterlink("cosem", "security", *words)
-        assert (done.status, done.code) == (3, "not-permitted"), words
+        # What is not permitted is not asked, either.
+        for yes in ((), ("--yes",)):
+            done = meterlink("cosem", "security", *words, *yes)
+            assert (done.status, done.code) == (3, "not-permitted"), words
     assert not (tmp_path / "out").exists()
+    assert trace.read_text() == "an older trace"
+
+
+def test_an_older_trace_stays_where_the_answer_is_no(meterlink, old, tmp_path) -> None:
+    trace = tmp_path / "trace"
+    trace.write_text("an older trace")
+    words = ("generate-key-pair", f"tcp://127.0.0.1:1?{GMAC}", "--keys", old, "--trace", trace)
+    assert meterlink("cosem", "security", *words).code == "confirmation-needed"
+    assert trace.read_text() == "an older trace"
+    assert meterlink("cosem", "security", *words, "--yes").code == "link-unavailable"
+    assert trace.read_text() != "an older trace"
