@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from types import TracebackType
 from typing import Self
 
@@ -78,10 +79,15 @@ class TcpServer:
         """Stop listening and drop all connections. Safe to call twice."""
         if self._server is None:
             return
-        self._server.close()
-        # What was accepted a moment ago is told to its protocol two turns of the loop later, and must not be forgotten.
+        # A connection that was accepted a moment ago gets its protocol some turns of the loop later; a server that is
+        # closed by then would forget it. So accept no more, let those come, and close then.
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(NotImplementedError):
+            for listening in self._server.sockets:
+                loop.remove_reader(listening.fileno())
         for _ in range(3):
             await asyncio.sleep(0)
+        self._server.close()
         self.drop_all()
         while self.connections:
             self.changed.clear()
