@@ -15,10 +15,15 @@ import click
 
 from certs.cli.output import emit, json_option, note
 from certs.domain import TrustDomain
+from hil.meter.clients import CERTIFICATE_CLIENTS, PUBLIC_SAP, ClientRow
+from hil.meter.field import clients_of, shared_with
 from hil.meter.server import MeterServer
 from hil.pty import PtyLine
 from hil.tcp import TcpServer
 from hil.trust import MeterIdentity, load_identity, shipped_identity
+from meterlink.commands.secrets import meter_secrets
+from meterlink.commands.shared import MECHANISMS
+from meterlink.counter_file import FileCounterStore
 from meterlink.errors import LinkUnavailable, UsageError
 from meterlink.transport.url import TransportUrl, parse_url
 
@@ -49,17 +54,47 @@ def hil() -> None:
     "--certificate", type=_FILE, help="The meter's certificate, as `meterlink authority issue-meter` writes it."
 )
 @click.option("--key", type=_FILE, help="The meter's private key, written beside it.")
+@click.option(
+    "--keys",
+    type=_FILE,
+    help="Key file of a client, see docs/cosem.md: the meter shares what stands in it, as meters in the field do, with "
+    "one client SAP for each way to prove oneself.",
+)
 @json_option
-def meter(urls: tuple[str, ...], model: str, domain: Path | None, certificate: Path | None, key: Path | None) -> None:
+def meter(
+    urls: tuple[str, ...],
+    model: str,
+    domain: Path | None,
+    certificate: Path | None,
+    key: Path | None,
+    keys: Path | None,
+) -> None:
     """Run a simulated heat meter until Ctrl-C.
 
-    Without --domain it is a meter of the default domain: any fresh install of this program can read it.
+    Without --domain it is a meter of the default domain: any fresh install of this program can read it. With --keys it
+    serves clients without certificates as well; those are told with their SAPs.
     """
-    server = MeterServer(time.monotonic(), dt.datetime.now(dt.UTC), identity=_identity(domain, certificate, key))
+    identity = _identity(domain, certificate, key)
+    shared = None if keys is None else shared_with(meter_secrets(keys, {}), identity, FileCounterStore())
+    rows = {} if shared is None else clients_of(shared, identity)
+    server = MeterServer(
+        time.monotonic(),
+        dt.datetime.now(dt.UTC),
+        identity=identity,
+        clients={**CERTIFICATE_CLIENTS, **rows},
+        field_keys=shared,
+    )
     listeners = [_listener(server, parse_url(url)) for url in urls or (_DEFAULT_LISTEN,)]
     with contextlib.suppress(KeyboardInterrupt):  # the way this command ends
-        asyncio.run(_serve(model, listeners))
+        asyncio.run(_serve(model, listeners, [_client(row) for sap, row in rows.items() if sap != PUBLIC_SAP]))
     note("stopped")
+
+
+def _client(row: ClientRow) -> dict[str, Any]:
+    """Return what a URL says to be this client."""
+    security = next(text for text, mechanism in MECHANISMS.items() if mechanism.value == row.proof)
+    # With keys in its file a client protects messages unless it is told not to.
+    return {"security": security, "client": row.sap, "ciphering": "glo" if row.ciphered else "none"}
 
 
 def _identity(domain: Path | None, certificate: Path | None, key: Path | None) -> MeterIdentity:
@@ -90,7 +125,7 @@ def _listener(server: MeterServer, url: TransportUrl) -> Listener:
     )
 
 
-async def _serve(model: str, listeners: list[Listener]) -> None:
+async def _serve(model: str, listeners: list[Listener], clients: list[dict[str, Any]]) -> None:
     async with AsyncExitStack() as stack:
         for listener, where in listeners:
             try:
@@ -98,5 +133,8 @@ async def _serve(model: str, listeners: list[Listener]) -> None:
             except OSError as error:
                 reason = (error.strerror or str(error)).lower()
                 raise LinkUnavailable(f"cannot listen: {reason}", hint="is another program using that port?") from error
-            emit({"model": model, "url": where()}, f"{model} meter at {where()}")
+            out: dict[str, Any] = {"model": model, "url": where()}
+            emit(out | {"clients": clients} if clients else out, f"{model} meter at {where()}")
+        for client in clients:
+            note("with the key file: ?" + "&".join(f"{key}={value}" for key, value in client.items()))
         await asyncio.Event().wait()

@@ -2,162 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import json
 import os
 import re
-import signal
-import subprocess
-import sys
 import tomllib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from unittest import mock
 
 import pytest
+from cli_site import TITLE, Site, certified_meter, issue_meter, key_file
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-
-from certs import sealing
-from meterlink.cli.main import main
-
-TITLE = "4D4C4B0000004711"
-METER = '''
-"""A meter of the field on a pseudo-terminal and on TCP; its keys come on standard input."""
-import asyncio, datetime as dt, json, sys, time
-from certs.domain import make_domain
-from hil.meter.clients import FIELD_CLIENTS
-from hil.meter.credentials import FieldKeys
-from hil.meter.server import MeterServer
-from hil.pty import PtyLine
-from hil.tcp import TcpServer
-from hil.trust import issue_identity
-from meterlink.security.keys import KeySet
-from meterlink.security.suites import Suite
-
-async def serve():
-    now = dt.datetime.now(dt.UTC)
-    made = make_domain("Field", "field@example.org", now)
-    identity = issue_identity(made.domain, made.issuing_key, now, system_title=bytes.fromhex("4D4C4B0000004711"))
-    keys = KeySet(**{name: bytes.fromhex(key) for name, key in json.loads(sys.stdin.readline()).items()})
-    shared = FieldKeys(password=b"12345678", secret=b"secret", keys={Suite.SUITE_0: keys})
-    server = MeterServer(time.monotonic(), now, identity, clients=FIELD_CLIENTS, field_keys=shared)
-    async with PtyLine(server.hdlc_line) as line, TcpServer(server.wrapper_connection) as tcp:
-        print(json.dumps([f"serial:{line.port}", tcp.url]), flush=True)
-        await asyncio.Event().wait()
-
-asyncio.run(serve())
-'''
-
-
-@dataclass(frozen=True)
-class Done:
-    status: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        assert self.status == 0, self.err
-        return json.loads(self.out)
-
-    @property
-    def code(self) -> str:
-        return self.err.partition("error: ")[2].partition(":")[0]
-
-
-@contextmanager
-def quick_sealing() -> Iterator[None]:
-    """Seal keys at the lowest cost that is accepted: the cost is for guessers."""
-    with mock.patch.object(sealing, "LOG_N_PERSON", sealing.LOG_N_RANDOM):
-        yield
-
-
-class Site:
-    """A folder with a technician's and an authority's home. A call is a process of the program; :meth:`here` runs it in
-    this one, for what is not what a test is about."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.environment = {
-            **os.environ,
-            "METERLINK_HOME": str(folder / "home"),
-            "METERLINK_AUTHORITY": str(folder / "authority"),
-            "METERLINK_PASSPHRASE": "correct horse",
-            "PYTHONUNBUFFERED": "1",
-        }
-
-    def __call__(self, *words: object) -> Done:
-        command = [sys.executable, "-m", "meterlink", *map(str, words)]
-        done = subprocess.run(
-            command, cwd=self.folder, env=self.environment, capture_output=True, stdin=subprocess.DEVNULL, timeout=100
-        )
-        assert b"Traceback" not in done.stderr
-        return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
-
-    def here(self, *words: object) -> Done:
-        out, err = io.StringIO(), io.StringIO()
-        with (
-            mock.patch.dict(os.environ, self.environment),
-            contextlib.chdir(self.folder),
-            contextlib.redirect_stdout(out),
-            contextlib.redirect_stderr(err),
-        ):
-            status = main([str(word) for word in words])
-        assert "Traceback" not in err.getvalue()
-        return Done(status, out.getvalue(), err.getvalue())
-
-    def certify(self, level: str) -> None:
-        """Found a trust domain, get a certificate of it, and make it the active one."""
-        with quick_sealing():
-            self.here("authority", "init", "--name", "Heat", "--mail", "ca@heat.example")
-            assert self.here("certs", "join", "authority/Heat.domain.json").status == 0
-            order = ("order", "--organization", "Warm AG", "--level", level, "--out", "tokens", "--json")
-            token = self.here("authority", *order).json[0]["text"]
-            self.here("certs", "request", "--token", token, "--tag", level, "--send", "none", "--out", "requests")
-        (request,) = (self.folder / "requests").glob("*.csr")
-        answer = self.here("authority", "issue", request, "--yes", "--out", "answers", "--json").json["code"]
-        assert self.here("certs", "import", answer, "--activate").status == 0
-
-    @contextmanager
-    def process(self, *command: str, given: str = "") -> Iterator[subprocess.Popen[bytes]]:
-        with subprocess.Popen(
-            command, cwd=self.folder, env=self.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        ) as process:
-            try:
-                assert process.stdin is not None
-                process.stdin.write(given.encode())
-                process.stdin.flush()
-                yield process
-            finally:
-                process.send_signal(signal.SIGKILL)
 
 
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
     return Site(tmp_path)
-
-
-def issue_meter(site: Site, title: str, out: str) -> str:
-    """Issue key and certificate of a meter; return the file."""
-    words = ("--system-title", title, "--out", out, "--json")
-    return str(site.here("authority", "issue-meter", *words).json["file"])
-
-
-@contextmanager
-def certified_meter(site: Site) -> Iterator[tuple[str, str]]:
-    """`hil meter` with a certificate of the site's authority; yields its URLs, serial and TCP."""
-    issued = issue_meter(site, TITLE, "meters")
-    listen = ("--listen", "pty:", "--listen", "tcp://127.0.0.1:0")
-    identity = ("--domain", "authority/Heat.domain.json", "--certificate", issued, "--key", issued)
-    with site.process(sys.executable, "-m", "meterlink", "hil", "meter", *listen, *identity) as process:
-        assert process.stdout is not None
-        serial, tcp = (process.stdout.readline().decode().split()[-1] for _ in range(2))
-        yield serial, tcp
 
 
 def own(site: Site, url: str, out: str) -> x509.Certificate:
@@ -235,10 +93,9 @@ def test_a_new_unicast_key_and_the_old_one_is_refused(site: Site) -> None:
     """With the keys as files, on a serial line, then over TCP."""
     site.certify("Commissioning")
     keys = {name: os.urandom(16).hex() for name in ("unicast", "authentication", "master")}
-    with site.process(sys.executable, "-c", METER, given=json.dumps(keys) + "\n") as process:
-        assert process.stdout is not None
-        serial, tcp = (f"{url}?security=hls-gmac&client=19" for url in json.loads(process.stdout.readline()))
-        old = key_file(site, "old", **keys)
+    old = key_file(site, "old", **keys)
+    with certified_meter(site, "--keys", old) as (serial, tcp):
+        serial, tcp = (f"{url}?security=hls-gmac&client=19" for url in (serial, tcp))
         new, newest = (key_file(site, name, **keys | {"unicast": os.urandom(16).hex()}) for name in ("new", "newest"))
         said = []
         for url, before, after in ((serial, old, new), (tcp, new, newest)):
@@ -258,10 +115,3 @@ def test_a_new_unicast_key_and_the_old_one_is_refused(site: Site) -> None:
             for name in keys:
                 key = tomllib.loads(path.read_text())[name]
                 assert not [text for text in said if key in text.lower().replace(" ", "")]
-
-
-def key_file(site: Site, name: str, **keys: str) -> Path:
-    path = site.folder / f"{name}.toml"
-    path.touch(mode=0o600)
-    path.write_text("".join(f'{key} = "{value}"\n' for key, value in keys.items()))
-    return path
