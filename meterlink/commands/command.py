@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Callable
 from typing import ClassVar, Final, Protocol, TypeVar, runtime_checkable
 
+from certs.errors import CertsError
 from certs.levels import Permission
 from meterlink.errors import LinkError, LinkLost, LocalProtocolError, MeterlinkError
 from meterlink.gate import ActiveCertificate, decide
@@ -58,7 +59,7 @@ async def perform(
         session = open_session()
         try:
             await session.open()
-        except MeterlinkError as error:
+        except (MeterlinkError, CertsError) as error:
             if uncertain is None:
                 raise
             if not reconnects_left:

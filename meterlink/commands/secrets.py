@@ -166,12 +166,10 @@ def _secret(raw: Mapping[str, Any], name: str) -> Secret | None:
         return None
     if not isinstance(text, str) or not text:
         raise _fault(f"{name} is no text")
-    if not text.startswith("0x"):
-        return Secret(text.encode())
     try:
-        return Secret(bytes.fromhex(text[2:]))
+        return Secret(bytes.fromhex(text[2:]) if text.startswith("0x") else text.encode())
     except ValueError:
-        raise _fault(f"{name} is not written in hex behind 0x") from None
+        raise _fault(f"{name} is no text, or not written in hex behind 0x") from None
 
 
 def _counter(raw: Mapping[str, Any], name: str, most: int) -> int:

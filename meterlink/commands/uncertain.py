@@ -84,7 +84,7 @@ def untold_raises(uncertain: LinkError) -> Iterator[None]:
         yield
     except LinkLost:
         raise
-    except (LinkError, RemoteError) as error:
+    except (LinkError, RemoteError, CertsError) as error:
         raise uncertain from error
 
 

@@ -141,6 +141,7 @@ def test_a_key_file_that_others_may_read_is_refused(meterlink, field_meter, tmp_
         "counter = -1",
         "password = 5",
         "secret = '0xzz'",
+        '{"password": "\\ud83d"}',
         "signing_key = 'nowhere.pem'",
         "meter_key = 'keys.toml'",
         "x" * 70_000,
