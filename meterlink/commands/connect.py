@@ -281,7 +281,7 @@ def _link(target: Target, sap: int) -> Link:
         raise UsageError(
             f"HDLC has no such address: {error}",
             code="url-invalid",
-            hint="client is at most 127; server and physical fit address-size, which is 4 where one is above 127",
+            hint="client is at most 127; physical=N goes with address-size 2 or 4, a number above 127 with 4",
         ) from None
 
 
