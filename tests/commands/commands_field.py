@@ -106,6 +106,8 @@ def served(server: MeterServer, framing: str) -> Iterator[str]:
     loop = asyncio.new_event_loop()
     factory = server.hdlc_line if framing == "hdlc" else server.wrapper_connection
     tcp = TcpServer(factory)
+    if hasattr(server, "drop"):
+        server.drop = tcp.drop_all
     ready = threading.Event()
 
     async def serve() -> None:

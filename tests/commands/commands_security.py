@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -57,6 +58,8 @@ class Cut:
     def __init__(self, meter: FieldMeter, *, delivered: bool, at: int = 3, for_ever: bool = False) -> None:
         self._meter, self._delivered, self._at, self._for_ever = meter, delivered, at, for_ever
         self.cuts = 0
+        self.drop: Callable[[], None] = lambda: None
+        """Drops all connections; whoever serves this puts it in."""
 
     def wrapper_connection(self) -> WireHandler:
         """The meter's end of one connection."""
@@ -65,17 +68,21 @@ class Cut:
     def _wrap(self, association: MessageHandler) -> MessageHandler:
         cut, messages = self, iter(range(1, 1000))
 
+        def dropped() -> Reply:
+            asyncio.get_running_loop().call_soon(cut.drop)
+            return Reply(close=True)
+
         class Cutting:
             def receive(self, apdu: bytes, now: float) -> Reply:
                 number = next(messages)
                 if cut.cuts and cut._for_ever:
-                    return Reply(close=True)
+                    return dropped()
                 if number != cut._at or cut.cuts:
                     return association.receive(apdu, now)
                 cut.cuts += 1
                 if cut._delivered:
                     association.receive(apdu, now)
-                return Reply(close=True)
+                return dropped()
 
             def link_lost(self) -> None:
                 association.link_lost()

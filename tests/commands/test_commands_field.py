@@ -64,7 +64,7 @@ def test_the_gate_still_decides_by_the_certificate(meterlink, field_meter, tmp_p
         url += "&security=hls-gmac&client=19"
         done = meterlink("configure", url, "clock=now", "--keys", keys, "--trace", tmp_path / "t")
     assert (done.status, done.code) == (3, "not-permitted")
-    assert [json.loads(line).get("event") for line in (tmp_path / "t").read_text().splitlines()] == [None]
+    assert not (tmp_path / "t").exists()  # nothing was opened, so nothing is traced
 
 
 @pytest.mark.parametrize(
