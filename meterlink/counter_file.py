@@ -39,7 +39,7 @@ _DIGITS: Final = 20
 """Of the largest counter there is, a transaction identifier of 64 bits."""
 
 _RECORD_PATIENCE: Final = 2.0
-"""Seconds that a record waits for another process, which holds it for one write."""
+"""Seconds that a record is waited for while another process holds it, which it does for one write."""
 
 _HINT_SENT: Final = (
     "write a number into it that is higher than any counter the meter has seen, or change the meter's key"
@@ -185,7 +185,8 @@ def _raised(path: Path, least: int, text: bytes) -> bool:
 def _locked_text(path: Path) -> bytes | MeterlinkError:
     """Return what stands in a file that others may write in place, or why it cannot be had: that concerns one meter."""
     try:
-        with locked(path.with_suffix(_LOCK)), files.explained(path), _regular(path, os.O_RDONLY) as stream:
+        held = locked(path.with_suffix(_LOCK), timeout=_RECORD_PATIENCE)
+        with held, files.explained(path), _regular(path, os.O_RDONLY) as stream:
             return stream.read(_MOST_OCTETS + 1) or b""
     except SecurityError as error:
         return error

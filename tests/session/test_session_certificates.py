@@ -60,7 +60,7 @@ async def test_the_clock_is_set_and_read_back(bench: Bench, level: Level) -> Non
 
 
 @pytest.mark.parametrize("level", LEVELS_THAT_DO_NOT)
-async def test_no_byte_leaves_for_a_refused_command(bench: Bench, level: Level) -> None:
+async def test_33_no_byte_leaves_for_a_refused_command(bench: Bench, level: Level) -> None:
     wire: list[Entry] = []
     with pytest.raises(NotPermitted):
         await perform(set_clock(YEAR_2001), bench.credential(level), lambda: bench.session(level, wire=wire), utc_now())
