@@ -80,15 +80,24 @@ class WireDriver:
             self._write(data)
 
     def _schedule(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        """Have the handler's deadline met. Every message puts it off, so a timer that is set earlier stays, and sets
+        itself anew, instead of one being made and cancelled each time."""
         deadline = self._handler.next_deadline
+        if self._timer is not None:
+            if deadline is not None and self._timer.when() <= deadline:
+                return
+            self._timer.cancel()
         self._timer = None if deadline is None else self._loop.call_at(deadline, self._fire)
 
     def _fire(self) -> None:
         self._timer = None
-        if not self._closed:
-            self._answer(self._handler.handle_timer(self._loop.time()))
+        if self._closed:
+            return
+        now, deadline = self._loop.time(), self._handler.next_deadline
+        if deadline is None or now < deadline:
+            self._schedule()
+        else:
+            self._answer(self._handler.handle_timer(now))
 
 
 class WireTransport(StreamTransport):

@@ -36,8 +36,9 @@ class LineHandler:
     def next_deadline(self) -> float | None:
         """When :meth:`handle_timer` wants to be called."""
         deadlines = [heard + IDLE for heard in self._last_heard.values()]
-        if self._port.next_deadline is not None:
-            deadlines.append(self._port.next_deadline)
+        due = self._port.next_deadline
+        if due is not None:
+            deadlines.append(due)
         return min(deadlines, default=None)
 
     def receive(self, data: bytes, now: float) -> bytes:
