@@ -24,7 +24,7 @@ class Reader:
     def __init__(self, buffer: bytes, position: int = 0) -> None:
         self._buffer = buffer
         self._position = position
-        self._budget = Budget()
+        self._budget: Budget | None = None
 
     def u8(self) -> int:
         """Return one octet."""
@@ -70,6 +70,8 @@ class Reader:
 
     def data(self) -> Data:
         """Return one A-XDR value."""
+        if self._budget is None:
+            self._budget = Budget()
         data, self._position = axdr.decode_from(self._buffer, self._position, self._budget)
         return data
 

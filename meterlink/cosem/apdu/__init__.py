@@ -32,16 +32,8 @@ from meterlink.errors import ProtocolError
 Request = get.GetRequest | set_.SetRequest | action.ActionRequest
 Response = get.GetResponse | set_.SetResponse | action.ActionResponseApdu
 Notification = DataNotification | EventNotification
-Apdu = (
-    Request
-    | Response
-    | Notification
-    | InitiateRequest
-    | InitiateResponse
-    | ExceptionResponse
-    | ConfirmedServiceError
-    | GeneralBlock
-)
+Refusal = ExceptionResponse | ConfirmedServiceError
+Apdu = Request | Response | Notification | InitiateRequest | InitiateResponse | Refusal | GeneralBlock
 
 _READERS: Final[Mapping[int, Callable[[Reader], Apdu]]] = MappingProxyType(
     {
@@ -84,6 +76,7 @@ __all__ = [
     "InitiateRequest",
     "InitiateResponse",
     "Notification",
+    "Refusal",
     "Request",
     "Response",
     "decode",

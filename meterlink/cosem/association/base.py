@@ -38,7 +38,7 @@ class Association:
         self._hls: HlsExchange | None = None
         self._proof: Proof | None = None
         self._peer_key: EllipticCurvePublicKey | None = None
-        self._conformance = Conformance(0)
+        self._speak(Conformance(0))
         self._max_send = 0
         self._peer_title: bytes | None = None
         self._peer_certificate: bytes | None = None
@@ -81,9 +81,19 @@ class Association:
         where it answers what came in blocks and has to follow in them (Green Book, 9.4.6.13.1)."""
         sealed = self._channel.seal(apdu)
         fits = len(sealed) <= self._max_send and not follows
-        if fits or Conformance.GENERAL_BLOCK_TRANSFER not in self._conformance:
+        if fits or not self._general_blocks:
             return sealed
         return self._general.start(sealed, self._max_send).to_bytes()
+
+    def _speak(self, conformance: Conformance) -> None:
+        """Both sides speak these services."""
+        self._conformance = conformance
+        self._unspoken = ~int(conformance)
+        self._general_blocks = self._speaks(Conformance.GENERAL_BLOCK_TRANSFER)
+
+    def _speaks(self, services: int) -> bool:
+        """Return whether both sides speak all of ``services``."""
+        return not int(services) & self._unspoken  # as numbers: flags take ten times as long
 
     def _step(self, signal: Signal) -> None:
         if not self._machine.allows(signal):

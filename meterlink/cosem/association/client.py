@@ -8,8 +8,6 @@ from meterlink.cosem import apdu as xdlms
 from meterlink.cosem.acse import Aare, Rlre, Rlrq
 from meterlink.cosem.apdu import (
     ConfirmedServiceError,
-    DataNotification,
-    EventNotification,
     ExceptionResponse,
     GeneralBlock,
     InitiateResponse,
@@ -109,7 +107,7 @@ class ClientAssociation(ClientOpening):
         if not items:
             raise LocalProtocolError("no attribute is to be written")
         self._require(Conformance.SET, len(items))
-        blocks = Conformance.BLOCK_TRANSFER_WITH_SET in self._conformance
+        blocks = self._speaks(Conformance.BLOCK_TRANSFER_WITH_SET)
         return self._begin(SetExchange(self._next_invoke(), items, self._longest(blocks), blocks))
 
     def action(self, *items: tuple[Method, Data | None]) -> bytes:
@@ -117,7 +115,7 @@ class ClientAssociation(ClientOpening):
         if not items:
             raise LocalProtocolError("no method is to be called")
         self._require(Conformance.ACTION, len(items))
-        blocks = Conformance.BLOCK_TRANSFER_WITH_ACTION in self._conformance
+        blocks = self._speaks(Conformance.BLOCK_TRANSFER_WITH_ACTION)
         limit = self._config.max_transfer
         return self._begin(ActionExchange(self._next_invoke(), items, self._longest(blocks), blocks, limit))
 
@@ -137,13 +135,13 @@ class ClientAssociation(ClientOpening):
         """
         try:
             whole = self._general.receive_push(data)
-            if self.state is State.CLOSED or whole is None or not self._may_be_ours(whole):
+            if self.state is State.CLOSED or whole is None or not self._may_be_ours(whole[:1]):
                 return []
             plain = self._channel.open(whole)
             message = xdlms.decode(plain)
         except ProtocolError:
             return []
-        if not isinstance(message, DataNotification | EventNotification):
+        if not isinstance(message, xdlms.Notification):
             return []
         return self._notification(message, protected=plain is not whole)
 
@@ -172,25 +170,22 @@ class ClientAssociation(ClientOpening):
         if tag == _RLRE:
             return self._rlre(Rlre.from_bytes(data))
         # Before the association blocks carry what a meter pushes; our own conformance says whether they are welcome.
-        blocks = data[:1] == _BLOCK and Conformance.GENERAL_BLOCK_TRANSFER in (
-            self._conformance or self._config.conformance
-        )
-        if blocks:
+        if tag == _BLOCK and Conformance.GENERAL_BLOCK_TRANSFER in (self._conformance or self._config.conformance):
             following = self._general.receive(data)
             if not isinstance(following, bytes):
                 return [] if following is None else [Send(following.to_bytes())]
-            data = following
-        if data[:1] in _REFUSALS:
+            data, tag = following, following[:1]
+        if tag in _REFUSALS:
             self._general.forget()
             return self._exception(xdlms.decode(data))
-        if not self._may_be_ours(data):
+        if not self._may_be_ours(tag):
             return []
         plain = self._channel.open(data)
         message = xdlms.decode(plain)
-        if isinstance(message, DataNotification | EventNotification):
+        if isinstance(message, xdlms.Notification):
             return self._notification(message, protected=plain is not data)
         self._general.forget()
-        if isinstance(message, ExceptionResponse | ConfirmedServiceError):
+        if isinstance(message, xdlms.Refusal):
             return self._refused(message)
         if state is State.PROVING:
             return self._proved(message)
@@ -245,13 +240,13 @@ class ClientAssociation(ClientOpening):
         asked = self.state is State.BUSY
         if asked and self._channel.is_protected and not isinstance(self._exchange, GetExchange):
             raise SecurityError("a refusal came without protection", code="unprotected")
-        if not isinstance(message, ExceptionResponse | ConfirmedServiceError):
+        if not isinstance(message, xdlms.Refusal):
             raise unexpected(message)
         if asked and isinstance(message, ExceptionResponse) and message.service in KEYS_REFUSED:
             raise association_ended(message.service.code)
         return self._refused(message)
 
-    def _refused(self, message: ExceptionResponse | ConfirmedServiceError) -> list[ClientEvent]:
+    def _refused(self, message: xdlms.Refusal) -> list[ClientEvent]:
         if self.state in (State.PENDING, State.PROVING):
             service = message.service.code if isinstance(message, ExceptionResponse) else message.code
             raise association_refused(service)
@@ -265,11 +260,11 @@ class ClientAssociation(ClientOpening):
             raise association_refused(error.code)
         return [Response((error,) * exchange.count)]
 
-    def _may_be_ours(self, data: bytes) -> bool:
+    def _may_be_ours(self, tag: bytes) -> bool:
         """Return False for what meters push under keys that this association does not have, or not yet."""
-        return self._channel.is_protected or data[:1] not in _PROTECTED_PUSHES
+        return tag not in _PROTECTED_PUSHES or self._channel.is_protected
 
-    def _notification(self, message: DataNotification | EventNotification, *, protected: bool) -> list[ClientEvent]:
+    def _notification(self, message: xdlms.Notification, *, protected: bool) -> list[ClientEvent]:
         if self._config.ciphering is not None and not self._channel.is_protected:
             return []  # it comes before there are keys: nothing says who sent it
         self._machine.step(Signal.NOTIFICATION)
@@ -289,7 +284,7 @@ class ClientAssociation(ClientOpening):
 
     def _longest(self, blocks: bool) -> int:
         """Return how long a request may be: without blocks of its own, general block transfer may still carry it."""
-        if not blocks and Conformance.GENERAL_BLOCK_TRANSFER in self._conformance:
+        if not blocks and self._general_blocks:
             return self._config.max_transfer
         return self.room
 
@@ -297,6 +292,6 @@ class ClientAssociation(ClientOpening):
         if not self._machine.allows(Signal.REQUEST):
             raise LocalProtocolError(f"nothing may be asked while the association is {self.state.value}")
         wanted = service if count == 1 else service | Conformance.MULTIPLE_REFERENCES
-        missing = int(wanted) & ~int(self._conformance)  # as numbers: flags take ten times as long
-        if missing:
-            raise refusal("service-not-supported", f"{Conformance(missing).name}: it does not speak this service")
+        if not self._speaks(wanted):
+            missing = wanted & ~self._conformance
+            raise refusal("service-not-supported", f"{missing.name}: it does not speak this service")

@@ -95,7 +95,7 @@ class ClientOpening(Association):
         message = xdlms.decode(plain)
         if not isinstance(message, InitiateResponse):
             raise ProtocolError("the AARE carries no InitiateResponse")
-        self._conformance = message.conformance & self._config.conformance
+        self._speak(message.conformance & self._config.conformance)
         self._max_send = message.max_pdu or NO_BOUND
 
     def _proved(self, message: xdlms.Apdu) -> list[ClientEvent]:

@@ -36,11 +36,15 @@ from meterlink.security.hls import CHALLENGE_LENGTH
 from meterlink.security.hls import Exchange as HlsExchange
 from meterlink.security.key_agreement import EphemeralAgreement, key_set_from
 
+_AARQ: Final = bytes((Aarq.TAG,))
+_RLRQ: Final = bytes((Rlrq.TAG,))
+
 _SERVICES: Final = {
-    get.GetRequestNormal.TAG: Conformance.GET,
-    set_.SetRequestNormal.TAG: Conformance.SET,
-    action.ActionRequestNormal.TAG: Conformance.ACTION,
+    get.GetRequestNormal.TAG: int(Conformance.GET),
+    set_.SetRequestNormal.TAG: int(Conformance.SET),
+    action.ActionRequestNormal.TAG: int(Conformance.ACTION),
 }
+_MULTIPLE: Final = int(Conformance.MULTIPLE_REFERENCES)
 
 _LISTS: Final = (
     get.GetRequestWithList,
@@ -86,7 +90,7 @@ class ServerAssociation(Association):
 
         Raises LocalProtocolError when no response is due.
         """
-        blocks = Conformance.BLOCK_TRANSFER_WITH_GET in self._conformance
+        blocks = self._speaks(Conformance.BLOCK_TRANSFER_WITH_GET)
         return self._respond(lambda: self._services.get_response(results, self._room(blocks), blocks))
 
     def respond_set(self, results: Sequence[DataAccessResult]) -> bytes:
@@ -95,7 +99,7 @@ class ServerAssociation(Association):
 
     def respond_action(self, responses: Sequence[ActionResponse]) -> bytes:
         """Return the response to an ACTION, one for each method. Raises as :meth:`respond_get`."""
-        blocks = Conformance.BLOCK_TRANSFER_WITH_ACTION in self._conformance
+        blocks = self._speaks(Conformance.BLOCK_TRANSFER_WITH_ACTION)
         return self._respond(lambda: self._services.action_response(responses, self._room(blocks), blocks))
 
     def notify(self, message: DataNotification | EventNotification) -> bytes:
@@ -123,8 +127,7 @@ class ServerAssociation(Association):
     def _receive(self, data: bytes) -> list[ServerEvent]:
         if self.state is State.CLOSED:
             return [Refused("closed", "a message came on a closed association")]
-        tag = data[0] if data else None
-        if tag == Aarq.TAG:
+        if data[:1] == _AARQ:
             return self._aarq(data)
         outer = self._outer(data)
         if isinstance(outer, Rlrq):
@@ -146,9 +149,9 @@ class ServerAssociation(Association):
         """Read what is not protected itself: a release request, or a block, which gives the whole APDU, a block to
         send, or nothing yet. After key agreement there is no harmless junk."""
         try:
-            if data[:1] == bytes((Rlrq.TAG,)):
+            if data[:1] == _RLRQ:
                 return Rlrq.from_bytes(data)
-            if Conformance.GENERAL_BLOCK_TRANSFER in self._conformance:
+            if self._general_blocks:
                 whole = self._general.receive(data)
                 if whole is data:
                     self._general.forget()
@@ -194,7 +197,7 @@ class ServerAssociation(Association):
         except SecurityError as error:
             raise Rejected(Diagnostic.AUTHENTICATION_FAILURE, error.code, error.message) from None
         initiate = negotiate(plain, config)
-        self._conformance = initiate.conformance & config.conformance
+        self._speak(initiate.conformance & config.conformance)
         self._max_send = initiate.max_pdu or NO_BOUND
         challenge = self._challenge(aarq) if config.mechanism.is_high else None
         information = self._channel.seal(self._initiate_response().to_bytes())
@@ -273,10 +276,7 @@ class ServerAssociation(Association):
         )
         if self._channel.needs_keys and not agreement:
             raise SecurityError("a request came before keys were agreed on", code="unprotected")
-        needed = _SERVICES[message.TAG]
-        if isinstance(message, _LISTS):
-            needed |= Conformance.MULTIPLE_REFERENCES
-        if needed & ~self._conformance:
+        if not self._speaks(_SERVICES[message.TAG] | (_MULTIPLE if isinstance(message, _LISTS) else 0)):
             return self._not_allowed("a service came that was not agreed on", ServiceError.SERVICE_NOT_SUPPORTED)
         self._machine.step(Signal.REQUEST)
         if agreement and isinstance(message, action.ActionRequestNormal):
@@ -288,7 +288,7 @@ class ServerAssociation(Association):
             self._machine.step(Signal.RESPONSE)
             raise
         if isinstance(outcome, xdlms.Response):
-            return [Send(self._respond(lambda: outcome))]
+            return [Send(self._respond(outcome.to_bytes))]
         return [outcome]
 
     def _agree(self, message: action.ActionRequestNormal) -> list[ServerEvent]:
@@ -306,19 +306,19 @@ class ServerAssociation(Association):
         )
         answer = ActionResponse(ActionResult.SUCCESS, offers_to_data(agreement.offers))
         # The answer still goes out as the request came in; the new keys serve from the next message on.
-        response = self._respond(lambda: action.ActionResponseNormal(message.invoke, answer))
+        response = self._respond(action.ActionResponseNormal(message.invoke, answer).to_bytes)
         return [Send(response), KeysAgreed(config.suite, self._channel.install(key_set_from(keys), self._peer_title))]
 
-    def _respond(self, make: Callable[[], xdlms.Response]) -> bytes:
+    def _respond(self, make: Callable[[], bytes]) -> bytes:
         if self.state is not State.BUSY:
             raise LocalProtocolError("a response was made where none is due")
-        response = self._outgoing(make().to_bytes(), follows=self._follows)
+        response = self._outgoing(make(), follows=self._follows)
         self._machine.step(Signal.RESPONSE)
         return response
 
     def _room(self, blocks: bool) -> int:
         """Return how long a response may be: without blocks of its own, general block transfer may still carry it."""
-        if not blocks and Conformance.GENERAL_BLOCK_TRANSFER in self._conformance:
+        if not blocks and self._general_blocks:
             return self._config.max_transfer
         return self._max_send - self._channel.overhead
 

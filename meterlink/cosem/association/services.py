@@ -80,7 +80,7 @@ class ServerServices:
 
     # responses
 
-    def get_response(self, results: Sequence[Data | DataAccessResult], room: int, blocks: bool) -> Response:
+    def get_response(self, results: Sequence[Data | DataAccessResult], room: int, blocks: bool) -> bytes:
         """Return the response to the GET that was indicated; ``blocks`` says whether it may go in blocks."""
         self._check(results)
         whole: Response
@@ -88,18 +88,22 @@ class ServerServices:
             whole = get.GetResponseWithList(self._invoke, tuple(results))
         else:
             whole = get.GetResponseNormal(self._invoke, results[0])
-        if len(whole.to_bytes()) <= room:
-            return whole
+        response = whole.to_bytes()
+        if len(response) <= room:
+            return response
         single = None if self._is_list else results[0]
         if not blocks or isinstance(single, DataAccessResult):
-            return get.GetResponseNormal(self._invoke, DataAccessResult.OTHER_REASON)
+            return get.GetResponseNormal(self._invoke, DataAccessResult.OTHER_REASON).to_bytes()
         content = get.results_to_bytes(tuple(results)) if single is None else axdr.encode(single)
         self._outgoing, self._action_blocks = Splitter(content), False
-        return self._get_block(room)
+        return self._get_block(room).to_bytes()
 
-    def set_response(self, results: Sequence[DataAccessResult]) -> Response:
+    def set_response(self, results: Sequence[DataAccessResult]) -> bytes:
         """Return the response to the SET that was indicated."""
         self._check(results)
+        return self._set_response(results).to_bytes()
+
+    def _set_response(self, results: Sequence[DataAccessResult]) -> Response:
         transfer, self._incoming = self._incoming, None
         if transfer is None:
             if self._is_list:
@@ -109,7 +113,7 @@ class ServerServices:
             return set_.SetResponseLastBlockWithList(self._invoke, tuple(results), transfer.number)
         return set_.SetResponseLastBlock(self._invoke, results[0], transfer.number)
 
-    def action_response(self, responses: Sequence[ActionResponse], room: int, blocks: bool) -> Response:
+    def action_response(self, responses: Sequence[ActionResponse], room: int, blocks: bool) -> bytes:
         """Return the response to the ACTION that was indicated."""
         self._check(responses)
         self._incoming = None
@@ -118,15 +122,16 @@ class ServerServices:
             whole = action.ActionResponseWithList(self._invoke, tuple(responses))
         else:
             whole = action.ActionResponseNormal(self._invoke, responses[0])
-        if len(whole.to_bytes()) <= room:
-            return whole
+        response = whole.to_bytes()
+        if len(response) <= room:
+            return response
         if not blocks:
-            return action.ActionResponseNormal(self._invoke, ActionResponse(ActionResult.OTHER_REASON))
+            return self._refuse_action(ActionResult.OTHER_REASON).to_bytes()
         # The blocks of a single method hold what it returns, alone: it was carried out, or there were no blocks.
         is_list = self._is_list
         content = action.responses_to_bytes(tuple(responses)) if is_list else axdr.encode(_returned(responses[0]))
         self._outgoing, self._action_blocks = Splitter(content), True
-        return self._action_block(room)
+        return self._action_block(room).to_bytes()
 
     def _check(self, results: Sequence[object]) -> None:
         if len(results) != self._count:
