@@ -10,6 +10,7 @@ where the next begins; the link is closed then.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
@@ -27,6 +28,9 @@ HEADER: Final[Construct] = Struct(
 
 HEADER_LENGTH: Final = 8
 VERSION: Final = b"\x00\x01"
+_VERSION_LENGTH: Final = len(VERSION)
+_PORTS: Final = struct.Struct(">HHH")
+"""The header behind the version, as it is read for every APDU."""
 MAX_APDU: Final = 0xFFFF
 
 RESPONSE_TIMEOUT: Final = 10.0
@@ -43,10 +47,13 @@ class WrapperPdu:
 
     def to_bytes(self) -> bytes:
         """Return header and APDU. Raises :class:`~meterlink.errors.LocalProtocolError` past 65,535 octets."""
-        if not 0 < len(self.data) <= MAX_APDU:
-            raise LocalProtocolError(f"an APDU of {len(self.data)} octets cannot be sent")
-        ports = self.source << 32 | self.destination << 16 | len(self.data)
-        return VERSION + ports.to_bytes(6, "big") + self.data
+        return _wrap(self.source, self.destination, self.data)
+
+
+def _wrap(source: int, destination: int, apdu: bytes) -> bytes:
+    if not 0 < len(apdu) <= MAX_APDU:
+        raise LocalProtocolError(f"an APDU of {len(apdu)} octets cannot be sent")
+    return VERSION + _PORTS.pack(source, destination, len(apdu)) + apdu
 
 
 class WrapperReader:
@@ -54,6 +61,7 @@ class WrapperReader:
 
     def __init__(self) -> None:
         self._buffer = bytearray()
+        self._wanted = 0  # octets that must be here before there is anything new to read in them
         self.broken = b""
         """What stood where a header should be; empty while all is well. Nothing is read behind it."""
 
@@ -72,29 +80,32 @@ class WrapperReader:
         found: list[WrapperPdu] = []
         if self.broken:
             return found
-        buffer = self._buffer
-        buffer += data
-        at = 0
-        while len(buffer) - at >= len(VERSION):
-            if buffer[at : at + len(VERSION)] != VERSION:
-                self.broken = bytes(buffer[at : at + HEADER_LENGTH])
-                buffer.clear()
+        if self._buffer:
+            self._buffer += data
+            if len(self._buffer) < self._wanted:
+                return found
+            data = bytes(self._buffer)
+        # A network delivers most APDUs whole: nothing is kept of them, then, and nothing copied twice.
+        at, size = 0, len(data)
+        while True:
+            self._wanted = _VERSION_LENGTH
+            if size - at < _VERSION_LENGTH:
+                break
+            if not data.startswith(VERSION, at):
+                self.broken = data[at : at + HEADER_LENGTH]
+                self._buffer.clear()
                 return found
             start = at + HEADER_LENGTH
-            if len(buffer) < start:
+            self._wanted = HEADER_LENGTH
+            if size < start:
                 break
-            end = start + int.from_bytes(buffer[start - 2 : start], "big")
-            if len(buffer) < end:
+            source, destination, length = _PORTS.unpack_from(data, at + _VERSION_LENGTH)
+            self._wanted += length
+            if size < start + length:
                 break
-            found.append(
-                WrapperPdu(
-                    int.from_bytes(buffer[at + 2 : at + 4], "big"),
-                    int.from_bytes(buffer[at + 4 : at + 6], "big"),
-                    bytes(buffer[start:end]),
-                )
-            )
-            at = end
-        del buffer[:at]
+            at = start + length
+            found.append(WrapperPdu(source, destination, data[start:at]))
+        self._buffer[:] = data[at:]
         return found
 
 
@@ -151,7 +162,7 @@ class WrapperLink:
         connected."""
         if not self._connected:
             raise LocalProtocolError("the wrapper is not connected")
-        self._to_send += WrapperPdu(self._source, self._destination, pdu).to_bytes()
+        self._to_send += _wrap(self._source, self._destination, pdu)
         if self._waits and answered:
             self._deadline = now + self._timeout
 
@@ -235,7 +246,7 @@ class WrapperServerPort:
         """Answer a client. Raises LocalProtocolError when it is not connected."""
         if (client_sap, server_sap) not in self._links:
             raise LocalProtocolError(f"client {client_sap} is not connected")
-        self._to_send += WrapperPdu(server_sap, client_sap, pdu).to_bytes()
+        self._to_send += _wrap(server_sap, client_sap, pdu)
 
     def pass_turn(self, client_sap: int, server_sap: int, now: float) -> None:
         """Nothing to do: both sides may send at any time."""
