@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
@@ -38,6 +38,7 @@ class HdlcAddress:
     upper: int
     lower: int | None = None
     size: int = 1
+    _octets: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.size not in (1, 2, 4) or (self.size == 1) != (self.lower is None):
@@ -45,6 +46,7 @@ class HdlcAddress:
         limit = MAX_LONG_PART if self.size == 4 else MAX_SHORT_PART
         if not 0 <= self.upper <= limit or not 0 <= (self.lower or 0) <= limit:
             raise ValueError(f"a part of an HDLC address of {self.size} octets is 0..{limit}")
+        object.__setattr__(self, "_octets", _write(self.upper, self.lower or 0, self.size))
 
     @classmethod
     def of(cls, upper: int, lower: int | None = None, size: int | None = None) -> HdlcAddress:
@@ -58,12 +60,7 @@ class HdlcAddress:
 
     def to_bytes(self) -> bytes:
         """Return the octets; bit 0 is set in the last alone."""
-        if self.size == 1:
-            return bytes((self.upper << 1 | 1,))
-        lower = self.lower or 0
-        if self.size == 2:
-            return bytes((self.upper << 1, lower << 1 | 1))
-        return bytes((self.upper >> 6 & 0xFE, self.upper << 1 & 0xFE, lower >> 6 & 0xFE, lower << 1 & 0xFE | 1))
+        return self._octets
 
     @classmethod
     def from_bytes(cls, data: bytes) -> HdlcAddress:
@@ -84,6 +81,14 @@ class HdlcAddress:
 
     def __str__(self) -> str:
         return str(self.upper) if self.lower is None else f"{self.upper}/{self.lower}"
+
+
+def _write(upper: int, lower: int, size: int) -> bytes:
+    if size == 1:
+        return bytes((upper << 1 | 1,))
+    if size == 2:
+        return bytes((upper << 1, lower << 1 | 1))
+    return bytes((upper >> 6 & 0xFE, upper << 1 & 0xFE, lower >> 6 & 0xFE, lower << 1 & 0xFE | 1))
 
 
 @lru_cache(maxsize=1024)

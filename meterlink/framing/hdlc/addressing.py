@@ -12,7 +12,7 @@ from collections import deque
 from typing import Final
 
 from meterlink.framing.hdlc.address import HdlcAddress
-from meterlink.framing.hdlc.control import FrameKind
+from meterlink.framing.hdlc.control import Control, FrameKind
 from meterlink.framing.hdlc.frame import HdlcFrame
 
 _KEPT: Final = 16
@@ -33,15 +33,17 @@ class Addressing:
     def __init__(self, own: HdlcAddress, peer: HdlcAddress, sent_alone: frozenset[FrameKind]) -> None:
         self.own = own
         self.peer = peer
+        self.sent = peer.to_bytes() + own.to_bytes()
+        """Both addresses as they stand in our frames."""
         self._sent_alone = sent_alone
         self._same_number = own == peer
         self._echoes = False
         self._expected: deque[HdlcFrame] = deque(maxlen=_KEPT)
 
-    def note_sent(self, frame: HdlcFrame) -> None:
+    def note_sent(self, control: Control, information: bytes, segmented: bool) -> None:
         """Remember a frame of ours, where its echo could be taken for an answer."""
         if self._same_number:
-            self._expected.append(frame)
+            self._expected.append(HdlcFrame(self.peer, self.own, control, information, segmented))
 
     def judge(self, frame: HdlcFrame) -> Mine:
         """Return whose ``frame`` is."""

@@ -42,15 +42,7 @@ class HdlcFrame:
         Raises :class:`~meterlink.errors.LocalProtocolError` when the information field is too long.
         """
         addresses = self.destination.to_bytes() + self.source.to_bytes()
-        information = self.information
-        length = len(addresses) + (len(information) + 7 if information else 5)
-        if length > MAX_LENGTH:
-            raise LocalProtocolError(f"an information field of {len(information)} octets does not fit in a frame")
-        format_field = _FORMAT | (_SEGMENTED if self.segmented else 0) | length
-        content = format_field.to_bytes(2, "big") + addresses + bytes((self.control.byte,))
-        if information:
-            content += ibm_sdlc(content).to_bytes(2, "little") + information
-        return _FLAG + content + ibm_sdlc(content).to_bytes(2, "little") + _FLAG
+        return encode(addresses, self.control, self.information, self.segmented)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> HdlcFrame:
@@ -62,6 +54,21 @@ class HdlcFrame:
         if header is None or header.length + 2 != len(data):
             raise ProtocolError("the length of an HDLC frame is not the one it tells", code="length")
         return read_rest(data, header)
+
+
+def encode(addresses: bytes, control: Control, information: bytes, segmented: bool) -> bytes:
+    """Return the octets of a frame with both flags; ``addresses`` are those of destination and source.
+
+    Raises :class:`~meterlink.errors.LocalProtocolError` when the information field is too long.
+    """
+    length = len(addresses) + (len(information) + 7 if information else 5)
+    if length > MAX_LENGTH:
+        raise LocalProtocolError(f"an information field of {len(information)} octets does not fit in a frame")
+    format_field = _FORMAT | (_SEGMENTED if segmented else 0) | length
+    content = format_field.to_bytes(2, "big") + addresses + bytes((control.byte,))
+    if information:
+        content += ibm_sdlc(content).to_bytes(2, "little") + information
+    return _FLAG + content + ibm_sdlc(content).to_bytes(2, "little") + _FLAG
 
 
 class Header(NamedTuple):

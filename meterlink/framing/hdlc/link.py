@@ -12,7 +12,7 @@ from typing import Final
 from meterlink.framing.hdlc.address import HdlcAddress
 from meterlink.framing.hdlc.addressing import Addressing, Mine
 from meterlink.framing.hdlc.control import FrameKind
-from meterlink.framing.hdlc.frame import HdlcFrame
+from meterlink.framing.hdlc.frame import HdlcFrame, encode
 from meterlink.framing.hdlc.parameters import HdlcParameters, HdlcTimers
 from meterlink.framing.hdlc.reader import FrameReader
 from meterlink.framing.hdlc.states import State
@@ -115,13 +115,13 @@ class HdlcLink:
 
     def data_to_send(self, now: float) -> bytes:
         """Return, once, the bytes that must go on the wire now; empty when there are none."""
-        data = bytearray()
-        for out in self._station.to_send:
-            frame = HdlcFrame(self._addressing.peer, self._addressing.own, out.control, out.information, out.segmented)
-            self._addressing.note_sent(frame)
-            data += frame.to_bytes()
-        self._station.to_send.clear()
-        return bytes(data)
+        out = self._station.to_send
+        if not out:
+            return b""
+        self._station.to_send = []
+        for frame in out:
+            self._addressing.note_sent(*frame)
+        return b"".join([encode(self._addressing.sent, *frame) for frame in out])
 
     def receive(self, data: bytes, now: float) -> list[LinkEvent]:
         """Take bytes from the wire, in any chunking, and return what they mean."""

@@ -37,8 +37,8 @@ class HdlcServerPort:
         timers: HdlcTimers | None = None,
         max_links: int = MAX_LINKS,
     ) -> None:
-        self._uppers = frozenset(server_uppers)
         self._lower = server_lower
+        self._own = {upper: HdlcAddress.of(upper, server_lower) for upper in server_uppers}
         self._parameters = parameters
         self._timers = timers or HdlcTimers()
         self._max_links = max_links
@@ -114,11 +114,12 @@ class HdlcServerPort:
 
     def _is_for_us(self, frame: HdlcFrame) -> bool:
         asked, client = frame.destination, frame.source
-        if asked.upper not in self._uppers or client.lower is not None:
+        own = self._own.get(asked.upper)
+        if own is None or client.lower is not None:
             return False
         if asked.size == 2 and (self._lower or 0) > MAX_SHORT_PART:
             return False  # asked in a form that our address does not fit in
-        return HdlcAddress.of(asked.upper, self._lower).answers_for(asked)
+        return own.answers_for(asked)
 
     def _make_link(self, frame: HdlcFrame) -> HdlcLink | None:
         """Make the link that ``frame`` asks for; None, and DM as the answer, when there are too many already."""
