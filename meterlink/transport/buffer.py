@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from meterlink.errors import LinkError, LinkLost, LinkTimeout, LocalProtocolError
+from meterlink.transport.prompt import PromptFuture
 
 MAX_CHUNK: Final = 65536
 """Most bytes that one ``receive`` returns."""
@@ -29,7 +30,7 @@ class ReceiveBuffer:
         self._on_full = on_full
         self._full = False
         self._data = bytearray()
-        self._waiter: asyncio.Future[None] | None = None
+        self._waiter: PromptFuture | None = None
         self._due: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._end: LinkError | None = None
@@ -57,9 +58,9 @@ class ReceiveBuffer:
             self.end(LinkLost(f"more than {self._limit} bytes came that nobody read", code="link-overflow"))
             return
         self._data += data
-        self._wake()
         if len(self._data) > self._high and not self._full:
             self._report_full(True)
+        self._wake()  # last: the reader goes on within it
 
     def end(self, error: LinkError) -> None:
         """End the stream: what came before is still delivered, then ``error`` is raised. The first end counts."""
@@ -95,7 +96,7 @@ class ReceiveBuffer:
         if self._end is not None:
             return
         loop = asyncio.get_running_loop()
-        waiter = self._waiter = loop.create_future()
+        waiter = self._waiter = PromptFuture(loop)
         self._due = None if timeout is None else loop.time() + max(timeout, 0.0)
         if self._due is not None:
             self._watch(loop, self._due)
@@ -124,8 +125,8 @@ class ReceiveBuffer:
             self._wake()
 
     def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        if self._waiter is not None:
+            self._waiter.wake()
 
     def _take(self) -> bytes:
         if len(self._data) <= MAX_CHUNK:

@@ -158,12 +158,12 @@ class Rfc2217Transport(TcpTransport, SerialTransport):
             self._lost(LinkLost(error.message, code=error.code))
             return
         for event in events:
-            if isinstance(event, bytes):
-                self._buffer.feed(event)
-            elif isinstance(event, Subnegotiation):
+            if isinstance(event, Subnegotiation):
                 self._told(event)
-            else:
+            elif isinstance(event, Negotiation):
                 self._negotiate(event)
+        # Last: a reader goes on within it, and must find all that the gateway said.
+        self._buffer.feed(b"".join(event for event in events if isinstance(event, bytes)))
 
     def _negotiate(self, event: Negotiation) -> None:
         if event.option == COM_PORT and event.verb in (Verb.DO, Verb.DONT):

@@ -125,8 +125,8 @@ class StreamTransport(Transport):
 
     def _lost(self, error: LinkError) -> None:
         """The link is gone: end the stream and whatever waits on it. The first loss counts."""
-        self._buffer.end(error)
         now = asyncio.get_running_loop().time()
         for scope in self._scopes:
             if not scope.expired():
                 scope.reschedule(now)
+        self._buffer.end(error)  # last: a reader goes on within it
