@@ -6,6 +6,7 @@ import datetime as dt
 import re
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 _OBIS = re.compile(r"(\d{1,3})-(\d{1,3}):(\d{1,3})\.(\d{1,3})\.(\d{1,3})(?:[*.](\d{1,3}))?\Z")
@@ -42,9 +43,7 @@ class Obis:
     @classmethod
     def from_bytes(cls, data: bytes) -> Obis:
         """Read a COSEM logical name of six octets. Raises ``ValueError``."""
-        if len(data) != 6:
-            raise ValueError(f"a logical name has 6 octets, not {len(data)}")
-        return cls(*data)
+        return _logical_name(bytes(data))
 
     def to_bytes(self) -> bytes:
         """Return the COSEM logical name, six octets."""
@@ -52,6 +51,14 @@ class Obis:
 
     def __str__(self) -> str:
         return f"{self.a}-{self.b}:{self.c}.{self.d}.{self.e}*{self.f}"
+
+
+@lru_cache(maxsize=1024)
+def _logical_name(data: bytes) -> Obis:
+    """Read a logical name. A meter has some hundred of them, and every message speaks of one."""
+    if len(data) != 6:
+        raise ValueError(f"a logical name has 6 octets, not {len(data)}")
+    return Obis(*data)
 
 
 Value = Decimal | dt.datetime | dt.date | str | bytes | bool | None
