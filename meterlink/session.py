@@ -217,23 +217,16 @@ class Session:
     async def _expect(self, apdu: bytes, kind: type[_E]) -> _E:
         """Send ``apdu``, play the exchange to its end, and return the event of ``kind`` that ends it."""
         self._in_exchange = True
-        for event in await self._exchange(apdu):
-            if isinstance(event, kind):
-                self._in_exchange = False
-                return event
-        raise ProtocolError(f"the meter's answer is not the {kind.__name__} that the request asks for")
-
-    async def _exchange(self, apdu: bytes) -> Sequence[ClientEvent]:
         out: bytes | None = apdu
         now = self._now()
         end = now + self._deadlines.exchange
         while out is not None:
             self._link.send(out, now)
             out = None
-            answers: list[ClientEvent] = []
+            answered = False
             # One for each request: what a meter pushes meanwhile must not hold the session.
             patience = _Patience(now, self._deadlines.answer, end)
-            while out is None and not answers:
+            while out is None and not answered:
                 pdu = await self._next_pdu(patience)
                 for event in self._receive(pdu):
                     if isinstance(event, Notification):
@@ -241,14 +234,17 @@ class Session:
                         continue
                     if self._expected_title is not None:
                         self._check_title(self._expected_title)
+                    if isinstance(event, kind):
+                        self._in_exchange = False
+                        return event
                     if isinstance(event, Send):
                         out = event.apdu
                     else:
-                        answers.append(event)
+                        answered = True
                 now = self._now()
-                if out is None and not answers and now >= patience.deadline:
+                if out is None and not answered and now >= patience.deadline:
                     raise _no_answer()
-        return answers
+        raise ProtocolError(f"the meter's answer is not the {kind.__name__} that the request asks for")
 
     def _check_title(self, expected: bytes) -> None:
         given = self._association.server_title

@@ -75,11 +75,9 @@ class TcpTransport(StreamTransport):
                 f"{self._host}:{self._port} cannot be reached: {error.strerror or error}",
                 hint="check the address and that the gateway listens on this port",
             ) from None
-        # Frames are small and each waits for its answer: holding them back for fuller packets only costs time.
-        connected = self._stream.get_extra_info("socket")
-        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        # Megabytes that the system takes would hide for long that the far end takes nothing.
-        connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+        # Megabytes that the system takes would hide for long that the far end takes nothing. That small frames are not
+        # held back for fuller packets (TCP_NODELAY) asyncio sees to.
+        self._stream.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
 
     def _arrived(self, data: bytes) -> None:
         self._buffer.feed(data)

@@ -66,7 +66,10 @@ class Response:
 
     def value(self) -> Data:
         """Return the value of a request for one. Raises MeterRefused when the meter refused it."""
-        return self.values()[0]
+        result = self.results[0]
+        if isinstance(result, MeterRefused):
+            raise result
+        return result
 
 
 @dataclass(frozen=True, slots=True)

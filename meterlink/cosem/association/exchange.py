@@ -77,13 +77,13 @@ class GetExchange:
 
     def feed(self, response: Response) -> Request | None:
         """Take a response; see :class:`Exchange`."""
-        single = self.count == 1
         if isinstance(response, get.GetResponseWithBlock):
             return self._block(response)
         if self._blocks.number:
             raise unexpected(response)
+        single = self.count == 1
         if single and isinstance(response, get.GetResponseNormal):
-            self._finish((response.result,))
+            self.results = (self._outcome(response.result, self._attributes[0]),)
         elif not single and isinstance(response, get.GetResponseWithList):
             self._finish(response.results)
         elif isinstance(response, get.GetResponseNormal) and isinstance(response.result, DataAccessResult):
@@ -110,12 +110,11 @@ class GetExchange:
 
     def _finish(self, results: tuple[Data | DataAccessResult, ...]) -> None:
         _check_count(results, self.count)
-        self.results = tuple(
-            [
-                result.error(f"GET of {attribute}") if isinstance(result, DataAccessResult) else result
-                for attribute, result in zip(self._attributes, results, strict=True)
-            ]
-        )
+        self.results = tuple(map(self._outcome, results, self._attributes))
+
+    @staticmethod
+    def _outcome(result: Data | DataAccessResult, attribute: Attribute) -> Data | MeterRefused:
+        return result.error(f"GET of {attribute}") if isinstance(result, DataAccessResult) else result
 
 
 def _room(header: Request, room: int) -> int:
