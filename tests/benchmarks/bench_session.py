@@ -1,8 +1,8 @@
 """Whole sessions beside the peers: association and 20 GETs over loopback TCP, and a line of 9600 bit/s.
 
 Our simulated meter serves everybody, in a process of its own; every client runs in one of its own. Each number is the
-best of several sessions in one process, so that nobody's imports are counted. The clients take turns, and a ratio is the
-median of those of all turns: a machine that is slower for a while is so for everybody in the turn.
+best of several sessions in one process, so that nobody's imports are counted. The clients take turns, and a ratio is
+the median of those of all turns: a machine that is slower for a while is so for everybody in the turn.
 """
 
 from __future__ import annotations
