@@ -19,7 +19,6 @@ from certs.entries import Entry, Status
 from certs.store import Store
 
 WRITERS = 8
-LONGEST = 0.12  # seconds until the last kill of a round
 
 
 def import_when_told(home: Path, certificate: bytes, start: int) -> None:
@@ -27,8 +26,8 @@ def import_when_told(home: Path, certificate: bytes, start: int) -> None:
     importing.import_bytes(Store.open(home), certificate, activate=True)
 
 
-def one_round(home: Path, certificates: list[bytes], dice: random.Random) -> int:
-    """Start the writers, kill them, return how many were hit alive."""
+def begin(home: Path, certificates: list[bytes]) -> tuple[list[int], int]:
+    """Fork the writers; return their process ids, and where a byte for each lets them begin."""
     start, go = os.pipe()
     children = []
     for certificate in certificates:
@@ -41,7 +40,24 @@ def one_round(home: Path, certificates: list[bytes], dice: random.Random) -> int
                 os._exit(0)
         children.append(child)
     os.close(start)
-    moments = sorted((time.monotonic() + dice.random() * LONGEST, child) for child in children)
+    return children, go
+
+
+def undisturbed(home: Path, certificates: list[bytes]) -> float:
+    """Let all writers come to their end; return how many seconds that took on this machine, as busy as it is."""
+    children, go = begin(home, certificates)
+    began = time.monotonic()
+    os.write(go, bytes(WRITERS))
+    for child in children:
+        os.waitpid(child, 0)
+    os.close(go)
+    return time.monotonic() - began
+
+
+def one_round(home: Path, certificates: list[bytes], dice: random.Random, longest: float) -> int:
+    """Start the writers, kill each within ``longest`` seconds, return how many were hit alive."""
+    children, go = begin(home, certificates)
+    moments = sorted((time.monotonic() + dice.random() * longest, child) for child in children)
     os.write(go, bytes(WRITERS))
     for moment, child in moments:
         time.sleep(max(0.0, moment - time.monotonic()))
@@ -78,10 +94,16 @@ def main(template: Path, folder: Path, scratch: Path, wanted: int) -> None:
     expected = {path.name for path in folder.iterdir()}
     dice = random.Random(20261122)
     kills = rounds = imported = 0
+    longest = 0.0
     while kills < wanted:
         home = scratch / str(rounds)
         shutil.copytree(template, home)
-        kills += one_round(home, certificates, dice)
+        if rounds % 4 == 0:
+            shutil.copytree(template, scratch / "undisturbed")
+            longest = undisturbed(scratch / "undisturbed", certificates)
+            assert check(scratch / "undisturbed", expected) == WRITERS
+            shutil.rmtree(scratch / "undisturbed")
+        kills += one_round(home, certificates, dice, longest)
         imported += check(home, expected)
         if rounds % 4 == 0:  # nothing that a kill left stands in the way of the next import
             for certificate in certificates:
