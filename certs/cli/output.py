@@ -90,6 +90,11 @@ def printable(text: str) -> str:
     return text if text.isprintable() else json.dumps(text)
 
 
+def _lines(text: str) -> str:
+    """Return a text of ours, in lines of its own, that may hold a name from outside."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
 def console(*, stderr: bool = False) -> Console:
     """Return a console on the present stdout (or stderr): colours in a terminal, plain and wide in a pipe."""
     stream = sys.stderr if stderr else sys.stdout
@@ -98,19 +103,19 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, title: str | None = None) -> Table:
-    """Return a plain table. The cells are text; nothing in them is read as markup."""
+    """Return a plain table. The cells are text, shown by :func:`printable`; nothing in them is read as markup."""
     made = Table(title=title, box=None, pad_edge=False, header_style="bold", title_justify="left")
     for header in headers:
         made.add_column(header, overflow="fold")
     for row in rows:
-        made.add_row(*(Text(cell) for cell in row))
+        made.add_row(*(Text(printable(cell)) for cell in row))
     return made
 
 
 def note(text: str) -> None:
     """Print a remark for people on stderr; with ``--json`` nothing (put it into the result instead)."""
     if not wants_json():
-        click.echo(text, err=True)
+        click.echo(_lines(text), err=True)
 
 
 def warn(code: str, message: str, hint: str | None = None) -> None:
@@ -118,9 +123,9 @@ def warn(code: str, message: str, hint: str | None = None) -> None:
     if wants_json():
         click.echo(json.dumps({"warning": {"code": code, "message": message, "hint": hint}}), err=True)
         return
-    click.echo(f"warning: {code}: {message}", err=True)
+    click.echo(f"warning: {code}: {_lines(message)}", err=True)
     if hint:
-        click.echo(f"hint: {hint}", err=True)
+        click.echo(f"hint: {_lines(hint)}", err=True)
 
 
 def confirm(question: str, *, yes: bool) -> None:
@@ -145,11 +150,11 @@ def render_error(error: Renderable, *, as_json: bool) -> None:
     """Print an error on stderr in the form of the interface."""
     if as_json:
         body = {"error": {"code": error.code, "message": error.message, "hint": error.hint}}
-        click.echo(json.dumps(body, ensure_ascii=False), err=True)
+        click.echo(json_text(body), err=True)
         return
-    click.echo(f"error: {error.code}: {error.message}", err=True)
+    click.echo(f"error: {error.code}: {_lines(error.message)}", err=True)
     if error.hint:
-        click.echo(f"hint: {error.hint}", err=True)
+        click.echo(f"hint: {_lines(error.hint)}", err=True)
 
 
 def run(command: click.Command, args: Sequence[str] | None = None, *, prog_name: str = "meterlink") -> int:

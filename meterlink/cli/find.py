@@ -19,6 +19,7 @@ from meterlink.framing.mbus.requests import LAST_PRIMARY
 from meterlink.meters.profile import profile_of_bluetooth_name
 from meterlink.transport.ble_scan import Sighting
 from meterlink.transport.discovery import SerialPort, scan_ble, serial_ports, strongest_first
+from meterlink.transport.url import TransportUrl
 
 
 @click.command()
@@ -95,11 +96,12 @@ def _ports(ports: Iterable[SerialPort]) -> RenderableType:
 
 
 def _meters(meters: Iterable[Sighting]) -> RenderableType:
-    rows = [
-        (f"ble:{meter.name or meter.address}", meter.address, f"{meter.rssi} dBm", _services(meter), _family(meter))
-        for meter in meters
-    ]
+    rows = [(_url(meter), meter.address, f"{meter.rssi} dBm", _services(meter), _family(meter)) for meter in meters]
     return table(("Meter", "Address", "Signal", "Service", "Family"), rows)
+
+
+def _url(meter: Sighting) -> str:
+    return str(TransportUrl("ble", meter.name or meter.address, {}))
 
 
 def _services(meter: Sighting) -> str:
@@ -125,7 +127,7 @@ def _port_json(port: SerialPort) -> dict[str, Any]:
 
 def _meter_json(meter: Sighting) -> dict[str, Any]:
     return {
-        "url": f"ble:{meter.name or meter.address}",
+        "url": _url(meter),
         "name": meter.name,
         "address": meter.address,
         "rssi": meter.rssi,

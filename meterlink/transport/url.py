@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from meterlink.errors import UsageError
 from meterlink.transport.base import Transport
@@ -84,9 +84,26 @@ class TransportUrl:
         return host, port
 
     def __str__(self) -> str:
-        """The URL as it may be shown: secrets are left out."""
-        shown = "&".join(f"{key}={'...' if key in SECRET_KEYS else value}" for key, value in self.options.items())
-        return f"{self.scheme}:{'//' if self.has_authority else ''}{self.target}{'?' if shown else ''}{shown}"
+        """The URL as it may be shown, and given again: secrets are left out, and what would be read as something else
+        is percent-encoded."""
+        shown = "&".join(
+            f"{_encoded(key, '&=')}={'...' if key in SECRET_KEYS else _encoded(value, '&')}"
+            for key, value in self.options.items()
+        )
+        target = _encoded(self.target, "?")
+        if self.has_authority:
+            target = f"//{target}"
+        elif target.startswith("//"):
+            target = f"%2F{target[1:]}"
+        return f"{self.scheme}:{target}{'?' if shown else ''}{shown}"
+
+
+def _encoded(text: str, special: str) -> str:
+    """Percent-encode ``special`` characters, and those that nobody can see; a letter stays one, whatever its script."""
+    wanted = f"%{special}"
+    return "".join(
+        quote(one, safe="", errors="surrogatepass") if one in wanted or not one.isprintable() else one for one in text
+    )
 
 
 class Options:

@@ -9,6 +9,9 @@ from certs_support import cli
 from certs.cli import output
 from certs.errors import CertsError
 
+STEERING = "HEAT\x1b]0;pwned\x07\u202e"
+"""A name that would steer a terminal, and turn the direction of writing."""
+
 
 @click.group()
 def program() -> None:
@@ -38,6 +41,11 @@ def fail(kind: str) -> None:
             click.get_current_context().exit(5)
         case "confirm":
             output.confirm("Really?", yes=False)
+        case "steering":
+            output.note(f"heard: {STEERING}")
+            output.warn("odd-name", STEERING, "a hint\nin two lines")
+            output.emit({"name": STEERING}, output.table(("Name",), [(STEERING,)]))
+            raise CertsError("odd-name", f"{STEERING} is not known", "what to do")
         case _:
             output.note("a remark")
             output.emit({"kind": kind}, "[bold]not markup[/bold]")
@@ -66,6 +74,16 @@ def test_results_have_one_form() -> None:
     assert (human.out, human.err) == ("[bold]not markup[/bold]\n", "a remark\n")
     assert (as_json.json, as_json.err) == ({"kind": "none"}, "")
     assert cli("fail", "exit", group=program).status == 5
+
+
+@pytest.mark.parametrize("json", [(), ("--json",)])
+def test_a_name_from_outside_steers_no_terminal(json: tuple[str, ...]) -> None:
+    ran = cli("fail", "steering", *json, group=program)
+    assert ran.status == 4
+    for shown in (ran.out, ran.err):
+        assert shown.replace("\n", "").isprintable()
+        assert "HEAT\\u001b" in shown
+    assert ("hint: a hint\nin two lines\n" in ran.err) is not bool(json)
 
 
 def test_usage_errors_and_help() -> None:

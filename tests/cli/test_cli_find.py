@@ -12,6 +12,7 @@ from hil.ble import MeterPeripheral
 from hil.wire import WireHandler
 from meterlink.cli.main import main
 from meterlink.transport.ble_errors import explain_radio
+from meterlink.transport.url import parse_url
 
 
 def silent() -> WireHandler:
@@ -38,6 +39,21 @@ async def test_meters_on_the_air_are_listed_the_strongest_first(air: Air, capsys
     assert (plain, noise) == (0, "")
     assert "ble:HEAT-00000042" in text
     assert "\x1b" not in text
+
+
+@pytest.mark.parametrize("air", ["bluez"], indirect=True)
+async def test_a_name_on_the_air_steers_no_terminal_and_makes_a_url(
+    air: Air, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with MeterPeripheral(air.radio, silent, name="A?b=\x1b[2J%", address="F0:00:00:00:00:44"):
+        assert await asyncio.to_thread(main, ["find", "--ble", "--seconds", "1"]) == 0
+        text, _ = capsys.readouterr()
+        assert await asyncio.to_thread(main, ["find", "--ble", "--seconds", "1", "--json"]) == 0
+        (meter,) = json.loads(capsys.readouterr().out)["meters"]
+    assert "\x1b" not in text
+    assert "ble:A%3Fb=%1B[2J%25" in text
+    assert meter["name"] == "A?b=\x1b[2J%"
+    assert parse_url(meter["url"]).target == meter["name"]
 
 
 def test_ports_are_listed_without_bluetooth(capsys: pytest.CaptureFixture[str]) -> None:

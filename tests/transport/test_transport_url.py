@@ -12,7 +12,7 @@ from meterlink.errors import UsageError
 from meterlink.transport import url as url_module
 from meterlink.transport.base import Transport
 from meterlink.transport.memory import pair
-from meterlink.transport.url import Context, Options, TransportUrl, open_transport, parse_url, schemes
+from meterlink.transport.url import SECRET_KEYS, Context, Options, TransportUrl, open_transport, parse_url, schemes
 
 
 def test_a_path_and_its_keys() -> None:
@@ -27,6 +27,21 @@ def test_a_bluetooth_address_keeps_its_colons() -> None:
 
 def test_percent_encoding_is_undone() -> None:
     assert parse_url("ble:Heat%20meter%3F?service=n%26s") == TransportUrl("ble", "Heat meter?", {"service": "n&s"})
+
+
+@given(
+    st.text(),
+    st.dictionaries(st.text(min_size=1).filter(lambda key: key not in SECRET_KEYS), st.text(), max_size=3),
+    st.booleans(),
+)
+def test_a_url_that_is_shown_can_be_given_again(target: str, options: dict[str, str], has_authority: bool) -> None:
+    url = TransportUrl("ble", target, options, has_authority)
+    assert str(url).isprintable()
+    assert parse_url(str(url)) == url
+
+
+def test_a_name_with_letters_of_any_script_is_shown_as_it_is() -> None:
+    assert str(TransportUrl("ble", "Wärme 42%", {})) == "ble:Wärme 42%25"
 
 
 @pytest.mark.parametrize(
