@@ -12,7 +12,7 @@ from certs.cli.output import confirm, emit, json_option, note, wants_json
 from meterlink import notation
 from meterlink.cli.acting import SessionOptions, act, notes_for, session_options
 from meterlink.cli.cosem_security import security
-from meterlink.cli.progress import progress
+from meterlink.cli.progress import bar
 from meterlink.cli.streams import say, value_as_json_text, value_as_text
 from meterlink.commands.connect import Target, target_of
 from meterlink.commands.image import TransferImage, Transferred
@@ -113,12 +113,16 @@ def image(
     """Transfer new firmware and let the meter verify it; run it again to go on after a broken link."""
     target = target_of(url)
     data = _image(file)
-    if activate:
-        confirm(f"Put the firmware {file.name} in force on the meter at {target.url}?", yes=yes)
+    question = f"Put the firmware {file.name} in force on the meter at {target.url}?"
     name = identification.encode() if identification else hashlib.sha256(data).digest()[:_IDENTIFICATION_LENGTH]
-    with progress("image") as tell:
-        command = TransferImage(data, name, activate, progress=tell)
-        done = act(target, command, SessionOptions(keys, trace))
+    with bar("image") as shown:
+
+        def ask() -> None:
+            with shown.away():
+                confirm(question, yes=yes)
+
+        command = TransferImage(data, name, activate, progress=shown.tell)
+        done = act(target, command, SessionOptions(keys, trace), ask=ask if activate else None)
     emit(
         {"blocks": done.blocks, "sent": done.sent, "status": _status(done), "notes": list(notes_for(target))},
         f"{done.sent} of {done.blocks} blocks sent, {_status(done)}",

@@ -18,9 +18,10 @@ from certs.errors import ProfileError
 from certs.loading import UNREADABLE, load_der, load_pem
 from certs.profile import system_title_text
 from meterlink.cli.acting import SessionOptions, act, session_options
-from meterlink.cli.cosem_security_options import finish, instance_option
+from meterlink.cli.cosem_security_options import finish, instance_option, told_when_stopped
 from meterlink.commands.connect import target_of
 from meterlink.commands.security_certificates import (
+    LOOK_FOR_IT,
     ExportCertificate,
     ImportCertificate,
     RemoveCertificate,
@@ -120,8 +121,9 @@ def import_(url: str, file: Path, entity: str, instance: Obis, keys: Path | None
     certificate = _read(file)
     now = clock.now()
     domain = open_store().active().domain if target.enforces_certificates else None
-    command = ImportCertificate(certificate, now, ENTITIES[entity], domain, instance)
-    act(target, command, SessionOptions(keys, trace))
+    with told_when_stopped("the meter may have the certificate", LOOK_FOR_IT) as course:
+        command = ImportCertificate(certificate, now, ENTITIES[entity], domain, instance, course)
+        act(target, command, SessionOptions(keys, trace))
     body = certificate_json(certificate)
     finish(
         target, {"imported": body}, f"imported {body['serial']} of {body['subject']}, until {body['not_after'][:10]}"
@@ -184,7 +186,9 @@ def remove(
     target = target_of(url)
     wanted = _wanted(entity, use, title, serial, issuer)
     ask = partial(confirm, f"Remove {wanted} from the meter at {target.url}?", yes=yes)
-    body = info_json(act(target, RemoveCertificate(wanted, instance), SessionOptions(keys, trace), ask=ask))
+    with told_when_stopped("the meter may not have the certificate any more", LOOK_FOR_IT) as course:
+        removed = act(target, RemoveCertificate(wanted, instance, course), SessionOptions(keys, trace), ask=ask)
+    body = info_json(removed)
     finish(target, {"removed": body}, f"removed {body['serial']} of {body['subject']}")
 
 

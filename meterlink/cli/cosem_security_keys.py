@@ -16,6 +16,7 @@ from meterlink.commands.key_file import KeyFileCopy
 from meterlink.commands.secrets import meter_secrets
 from meterlink.commands.security_keys import (
     KEEP_BOTH,
+    MAKE_ANOTHER,
     OF_SESSIONS,
     TRY_OLD,
     AgreeKeys,
@@ -134,8 +135,9 @@ def generate_key_pair(url: str, use: str, yes: bool, instance: Obis, keys: Path 
         f"Have the meter at {target.url} make a new key pair for {use}? "
         "A request that it made before can then not be answered any more."
     )
-    command = GenerateKeyPair(USES[use], instance)
-    act(target, command, SessionOptions(keys, trace), ask=partial(confirm, question, yes=yes))
+    with told_when_stopped("the meter may have a new key pair", MAKE_ANOTHER) as course:
+        command = GenerateKeyPair(USES[use], instance, course)
+        act(target, command, SessionOptions(keys, trace), ask=partial(confirm, question, yes=yes))
     finish(target, {"generated": use}, f"new key pair for {use}; now: meterlink cosem security csr")
 
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from certs.cli.output import console, wants_json
-from meterlink.commands.read_all import Progress as Report
 
 
 class Bar:
@@ -49,10 +48,3 @@ def bar(label: str) -> Iterator[Bar]:
         *columns, TimeRemainingColumn(), console=screen, transient=True, redirect_stdout=False
     ) as progress:  # fmt: skip
         yield Bar(progress, progress.add_task(label, total=None))
-
-
-@contextlib.contextmanager
-def progress(label: str) -> Iterator[Report]:
-    """Yield what is to be told of the progress, shown as a :func:`bar`."""
-    with bar(label) as shown:
-        yield shown.tell

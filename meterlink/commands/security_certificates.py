@@ -26,7 +26,7 @@ from meterlink.commands.security_setup import (
     meter_title,
 )
 from meterlink.commands.security_words import Wanted
-from meterlink.commands.uncertain import CallUncertain, FindOut, call_or_tell
+from meterlink.commands.uncertain import CallUncertain, Course, FindOut, call_or_tell
 from meterlink.cosem.association.config import SECURITY_SETUP
 from meterlink.cosem.objects import security_setup as setup
 from meterlink.cosem.objects.security_setup import CertificateEntity, CertificateInfo, CertificateType
@@ -34,7 +34,7 @@ from meterlink.errors import LinkError, MeterNotTrusted, ProtocolError, UsageErr
 from meterlink.session import Session
 from meterlink.values import Obis
 
-_LOOK: Final = "connect again: `meterlink cosem security show` tells what it has"
+LOOK_FOR_IT: Final = "connect again: `meterlink cosem security show` tells what it has"
 _HAS_TITLE: Final = frozenset({CertificateEntity.SERVER, CertificateEntity.CLIENT})
 """Whose certificate is named by a system title; all others are looked up in the meter's list."""
 
@@ -98,6 +98,7 @@ class ImportCertificate:
     entity: CertificateEntity = CertificateEntity.SERVER
     domain: TrustDomain | None = field(default=None, repr=False)
     instance: Obis = SECURITY_SETUP
+    course: Course = field(default_factory=Course, repr=False)
 
     async def run(self, session: Session) -> None:
         """Do it. Raises ProfileError before a certificate is sent that does not hold, MeterRefused, CallUncertain."""
@@ -107,7 +108,8 @@ class ImportCertificate:
         der = self.certificate.public_bytes(Encoding.DER)
         call = setup.import_certificate(self.instance, der)
         refused = "is it for the key of the meter's last request, and does the meter keep certificates of this kind?"
-        await call_or_tell(session, call, "a certificate was imported", _LOOK, refused=refused)
+        doing = "a certificate was imported"
+        await call_or_tell(session, call, doing, LOOK_FOR_IT, refused=refused, course=self.course)
 
     def resumed(self, error: LinkError) -> FindOut[bool] | None:
         """Return a command that looks whether the meter lists the certificate."""
@@ -165,6 +167,7 @@ class RemoveCertificate:
 
     wanted: Wanted
     instance: Obis = SECURITY_SETUP
+    course: Course = field(default_factory=Course, repr=False)
 
     async def run(self, session: Session) -> CertificateInfo:
         """Return what was removed. Raises MeterRefused, UsageError ``several-certificates``, :class:`RemovalUncertain`
@@ -173,7 +176,8 @@ class RemoveCertificate:
         call = setup.remove_certificate(self.instance, info.identification)
         refused = "a meter does not give away what it needs itself: its own certificate, its authorities"
         try:
-            await call_or_tell(session, call, "a certificate was removed", _LOOK, refused=refused)
+            doing = "a certificate was removed"
+            await call_or_tell(session, call, doing, LOOK_FOR_IT, refused=refused, course=self.course)
         except CallUncertain as uncertain:
             raise RemovalUncertain(uncertain, info) from uncertain.__cause__
         return info

@@ -35,6 +35,9 @@ TRY_OLD: Final = (
 )
 """What to do when an agreement is uncertain."""
 
+MAKE_ANOTHER: Final = "run the command again: what counts is the last key pair"
+"""What to do when it is uncertain whether a key pair was made."""
+
 _NEEDED: Final = "keys-needed"
 _WITH_A_TAG: Final = frozenset({"authenticated", "authenticated-encrypted"})
 
@@ -171,17 +174,13 @@ class GenerateKeyPair:
 
     use: CertificateType = CertificateType.DIGITAL_SIGNATURE
     instance: Obis = SECURITY_SETUP
+    course: Course = field(default_factory=Course, repr=False)
 
     async def run(self, session: Session) -> None:
         """Do it. Raises MeterRefused, and CallUncertain when the session breaks meanwhile."""
         call = setup.generate_key_pair(self.instance, self.use)
-        await call_or_tell(
-            session,
-            call,
-            "a key pair was made",
-            "run the command again: what counts is the last one",
-            refused="this meter may have no keys for this use",
-        )
+        refused = "this meter may have no keys for this use"
+        await call_or_tell(session, call, "a key pair was made", MAKE_ANOTHER, refused=refused, course=self.course)
 
 
 def kinds_of(words: Collection[str]) -> tuple[KeyId, ...]:

@@ -3,10 +3,9 @@
 import datetime as dt
 
 import pytest
-from session_support import Bench, credential, utc_now
+from commands_security import OneCertificate
+from session_support import Bench, utc_now
 
-from certs.domain import make_domain
-from certs.entries import Credential, Notice
 from certs.levels import Level
 from hil.meter.objects.image import build_image
 from meterlink.cli import acting
@@ -150,6 +149,14 @@ def test_cosem_get_through_the_program(meterlink) -> None:
     assert meterlink("cosem", "call", "sim:heat", "9", "0-0:10.0.1", "1", "u16:1").status == 3
 
 
+def test_who_may_not_put_an_image_in_force_is_not_asked(meterlink, tmp_path, monkeypatch) -> None:
+    (tmp_path / "image.bin").write_bytes(IMAGE)
+    words = ("cosem", "image", "sim:heat", tmp_path / "image.bin", "--activate")
+    assert meterlink(*words).code == "not-permitted"
+    monkeypatch.setattr(acting, "open_store", lambda: OneCertificate(Level.COMMISSIONING))
+    assert meterlink(*words).code == "confirmation-needed"
+
+
 def test_a_clock_is_written_in_the_notation(meterlink) -> None:
     moment = dt.datetime(2026, 11, 22, 14, 30, tzinfo=dt.UTC)
     done = meterlink("cosem", "set", "sim:heat", "clock", "0-0:1.0.0", "time", f"at:{moment.isoformat()}")
@@ -158,16 +165,7 @@ def test_a_clock_is_written_in_the_notation(meterlink) -> None:
 
 @pytest.mark.parametrize(("level", "refused"), [(Level.COMMISSIONING, True), (Level.SERVICE, False)])
 def test_a_meter_that_enforces_nothing_asks_for_both_permissions(monkeypatch, level: Level, refused: bool) -> None:
-    who = credential(make_domain("Any", "any@example.org", utc_now()), level)
-
-    class OneCertificate:
-        def notices(self) -> list[Notice]:
-            return []
-
-        def active(self) -> Credential:
-            return who
-
-    monkeypatch.setattr(acting, "open_store", OneCertificate)
+    monkeypatch.setattr(acting, "open_store", lambda: OneCertificate(level))
     target = target_of("tcp://127.0.0.1:1?security=none")
     with pytest.raises((NotPermitted, LinkError)) as caught:
         acting.act(target, CallMethod(RESET_MAXIMA, u16(1)), unenforced=UNENFORCED)

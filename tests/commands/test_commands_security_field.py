@@ -1,8 +1,12 @@
 """Policy and certificates of a meter of the field, through the program."""
 
+import os
+import signal
+from functools import partial
+
 import pytest
 from commands_field import CLIENT_TITLE, METER_TITLE, FieldMeter, served
-from commands_security import ECDSA, GMAC, OTHER_AUTHENTICATION, OTHER_UNICAST, Cut, shared, with_keys
+from commands_security import ECDSA, GMAC, OTHER_AUTHENTICATION, OTHER_UNICAST, Cut, Meanwhile, shared, with_keys
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -195,6 +199,30 @@ def test_a_change_whose_answer_is_lost_is_looked_up(
         if verb != "activate":
             assert (bytes(8) in known.clients) is (delivered == (verb == "import"))
     assert shared(meter).policy(Suite.SUITE_0) == (SecurityPolicy(0x6C) if delivered else weak)
+
+
+@pytest.mark.parametrize(
+    ("at", "verb", "words", "told"),
+    [
+        (3, "import", ("client.crt", "--entity", "client"), "the meter may have the certificate"),
+        (4, "remove", ("--entity", "client", "--yes"), "the meter may not have the certificate any more"),
+        (3, "generate-key-pair", ("--yes",), "the meter may have a new key pair"),
+    ],
+)
+def test_ctrl_c_in_the_middle_of_a_change_is_told_as_uncertain(
+    meterlink, meter, of_suite_1, tmp_path, monkeypatch, at: int, verb: str, words: tuple[str, ...], told: str
+) -> None:
+    made, _ = client_certificate(meter, bytes(8))
+    (tmp_path / "client.crt").write_bytes(made.public_bytes(Encoding.PEM))
+    monkeypatch.chdir(tmp_path)
+    stop = partial(os.kill, os.getpid(), signal.SIGINT)
+    for number, expected in ((at, (5, "write-uncertain")), (1, (130, "interrupted"))):
+        if verb == "remove":
+            meter.server._device.keys.import_certificate(made.public_bytes(Encoding.DER), utc_now())
+        with served(Meanwhile(meter, stop, at=number, silent=True), "wrapper") as url:
+            done = meterlink("cosem", "security", verb, f"{url}&{ECDSA}", *words, "--keys", of_suite_1)
+        assert (done.status, done.code) == expected
+        assert (told in done.err) is (number == at)
 
 
 def test_a_list_without_an_end_and_junk_in_it_are_shown_all_the_same(meterlink, meter, old, monkeypatch) -> None:
