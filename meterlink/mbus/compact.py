@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from meterlink.errors import DataError
-from meterlink.mbus.header import LENGTHS, VARIABLE_LENGTH
-from meterlink.mbus.reading import lvar_length
+from meterlink.mbus.header import VARIABLE_LENGTH
+from meterlink.mbus.reading import LENGTHS, lvar_length
 from meterlink.mbus.record import Record
 
 _POLYNOMIAL: Final = 0x3D65

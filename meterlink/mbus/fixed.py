@@ -65,7 +65,7 @@ def read(data: bytes) -> FixedData:
 def _record(unit: int, data: bytes, status: int, storage: int) -> Record:
     quantity = _UNITS.get(unit, Quantity("unknown"))
     field = _FIELD_INTEGER if status & _BINARY else _FIELD_BCD
-    read = reader_for(field, Kind.UNSIGNED if status & _BINARY else Kind.NUMBER, quantity.exponent, None)
+    read = reader_for(field, Kind.UNSIGNED if status & _BINARY else Kind.NUMBER, quantity.exponent)
     header = RecordHeader(
         bytes((unit,)), Function.INSTANTANEOUS, storage, 0, 0, field, 4, quantity.name, quantity.unit, quantity.kind,
         (), "", 0, bytes((unit,)), quantity.exponent, read,

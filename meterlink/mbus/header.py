@@ -10,11 +10,13 @@ import enum
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final
 
 from meterlink.mbus import vif, vif_fb, vif_fd
 from meterlink.mbus.quantity import Kind, Quantity
-from meterlink.mbus.reading import reader_for
+from meterlink.mbus.reading import LENGTHS, reader_for
+from meterlink.mbus.types import scaled
 from meterlink.mbus.vife import COMBINABLE, COMBINABLE_FC, MANUFACTURER_SPECIFIC, SECOND_TABLE, Effect, Extension
 from meterlink.values import Value
 
@@ -29,14 +31,14 @@ class Function(enum.Enum):
 
 
 VARIABLE_LENGTH: Final = 0x0D
-LENGTHS: Final = (0, 1, 2, 3, 4, 4, 6, 8, 0, 1, 2, 3, 4, -1, 6, 0)
-"""Octets of the data field by the low nibble of the DIF; -1: the data say it themselves."""
-
 HEADER: Final = re.compile(rb"[\x80-\xff]{0,10}[\x00-\x7f][\x80-\xff]{0,10}[\x00-\x7f]", re.DOTALL)
 """A DIF with at most ten DIFEs, then a VIF with at most ten VIFEs: the top bit says that another one follows."""
 
 _FUNCTIONS: Final = tuple(Function)
-_UNKNOWN: Final = Quantity("unknown", kind=Kind.NUMBER)
+_UNKNOWN: Final = Quantity("unknown", kind=Kind.COUNTED)
+
+_OF_STANDARD: Final = {"kWh": 3, "kW": 3, "MJ": 6, "MJ/h": 6}
+"""Our unit is ten to so many times the one that the standard's table gives (Wh, W, J, J/h); any other is the same."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,7 +100,7 @@ class _Meaning:
         self.words: list[str] = []
         self.error = ""
         self.profile = 0
-        self.offset: int | None = None
+        self.offset = Decimal(0)
         self.quantity, used = _quantity(vib, plain_text)
         self.unit = self.quantity.unit
         self.kind = self.quantity.kind
@@ -140,11 +142,25 @@ class _Meaning:
                 self.exponent += extension.number
                 return
             case Effect.OFFSET:
-                self.offset = extension.number
+                # The constant counts the unit of the VIF itself, whatever power of ten the number has.
+                self.offset += scaled(1, extension.number - _OF_STANDARD.get(self.quantity.unit, 0))
                 return
             case Effect.PER:
                 self.unit = f"{self.unit}/{extension.unit}" if self.unit else f"1/{extension.unit}"
                 return
+            case Effect.TIMES:
+                self.unit = f"{self.unit}·{extension.unit}" if self.unit else extension.unit
+                return
+            case Effect.OTHER_UNIT:
+                # Which one is said in annex C alone: rather none than a wrong one.
+                self.exponent += _OF_STANDARD.get(self.unit, 0)
+                self.unit = ""
+            case Effect.UNSIGNED:
+                self.kind = Kind.UNSIGNED
+            case Effect.FLAGS:
+                self.kind, self.unit, self.exponent = Kind.FLAGS, "", 0
+            case Effect.OCTETS:
+                self.kind, self.unit, self.exponent = Kind.OCTETS, "", 0
             case Effect.PROFILE:
                 self.profile, self.kind = code, Kind.OCTETS
             case Effect.LABEL:

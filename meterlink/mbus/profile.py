@@ -13,8 +13,9 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 
 from meterlink.mbus import types
-from meterlink.mbus.header import LENGTHS, RecordHeader
+from meterlink.mbus.header import RecordHeader
 from meterlink.mbus.quantity import Kind
+from meterlink.mbus.reading import LENGTHS
 from meterlink.mbus.record import Record
 
 INVERSE: Final = 0x13

@@ -10,6 +10,8 @@ class Kind(enum.Enum):
     """How the data field of a record is read."""
 
     NUMBER = "number"
+    COUNTED = "counted"
+    """A number of which nothing is known: no value of it is a special one."""
     UNSIGNED = "unsigned"
     FLAGS = "flags"
     TIME_POINT = "time point"

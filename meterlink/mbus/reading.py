@@ -14,12 +14,19 @@ from meterlink.values import Value
 
 Reader = Callable[[bytes], Value]
 
+LENGTHS: Final = (0, 1, 2, 3, 4, 4, 6, 8, 0, 1, 2, 3, 4, -1, 6, 0)
+"""Octets of the data field by the low nibble of the DIF; -1: the data say it themselves."""
+
 _REAL, _LVAR, _BCD = 0x5, 0xD, frozenset({0x9, 0xA, 0xB, 0xC, 0xE})
 _TYPE_K_FIELD: Final = 0x4
 _EMPTY: Final = frozenset({0x0, 0x8, 0xF})
+_NONE: Final = Decimal(0)
 
 LVAR_TEXT_END: Final = 0xBF
 _LVAR_BINARY: Final = range(0xE1, 0xF0)
+_NAMES: Final = frozenset({Kind.IDENTIFICATION, Kind.TEXT})
+"""Digits of these keep their leading zeros."""
+
 _KEPT_KINDS: Final = frozenset({Kind.OCTETS, Kind.DAYLIGHT_SAVING, Kind.LISTENING_WINDOW})
 
 
@@ -47,16 +54,15 @@ def unread_type(field: int, kind: Kind, data: bytes) -> str:
     return "L" if kind is Kind.LISTENING_WINDOW and field == _LVAR else ""
 
 
-def reader_for(field: int, kind: Kind, exponent: int, offset: int | None) -> Reader:
-    """Return what reads a data field. ``exponent`` is a power of ten on the number, ``offset`` one that is added."""
+def reader_for(field: int, kind: Kind, exponent: int, offset: Decimal = _NONE) -> Reader:
+    """Return what reads a data field. ``exponent`` is a power of ten on the number, ``offset`` what is added to it."""
     read = _reader(field, kind, exponent)
-    if offset is None:
+    if not offset:
         return read
-    plus = types.scaled(1, offset + exponent)
 
     def shifted(data: bytes) -> Value:
         value = read(data)
-        return value + plus if isinstance(value, Decimal) else value
+        return types.EXACT.add(value, offset) if isinstance(value, Decimal) else value
 
     return shifted
 
@@ -73,10 +79,17 @@ def _reader(field: int, kind: Kind, exponent: int) -> Reader:
     if field == _REAL:
         return _scaled_real(exponent)
     if field in _BCD:
-        return _bcd_identification if kind is Kind.IDENTIFICATION else _scaled_bcd(exponent)
+        return _bcd_identification if kind in _NAMES else _scaled_bcd(exponent)
+    return _of_binary(kind, exponent, LENGTHS[field])
+
+
+def _of_binary(kind: Kind, exponent: int, octets: int) -> Reader:
+    """Return what reads a binary number of so many octets."""
     if kind in _BINARY:
         return _BINARY[kind]
-    return _scaled_signed(field, exponent) if kind is Kind.NUMBER else _scaled_unsigned(exponent)
+    if kind is Kind.NUMBER:
+        return _scaled_signed(octets, exponent)
+    return _counted if kind is Kind.COUNTED else _scaled_unsigned(exponent)
 
 
 def _nothing(data: bytes) -> Value:
@@ -106,9 +119,9 @@ def _bcd_identification(data: bytes) -> Value:
     return digits if digits.isdigit() else None
 
 
-def _scaled_signed(field: int, exponent: int) -> Reader:
+def _scaled_signed(octets: int, exponent: int) -> Reader:
     scaleb, low, factor = types.EXACT.scaleb, min(exponent, 0), 10 ** max(exponent, 0)
-    invalid = -1 << (8 * (8 if field == 7 else field) - 1)
+    invalid = -1 << (8 * octets - 1)
     from_bytes = int.from_bytes
 
     def read(data: bytes) -> Value:
@@ -142,14 +155,22 @@ def _variable(kind: Kind, exponent: int) -> Reader:
             return bytes(rest)
         if first <= LVAR_TEXT_END:
             return types.text(rest)
+        if not rest:
+            return None
         if first >> 4 in (0xC, 0xD):
+            if kind in _NAMES and first >> 4 == 0xC:
+                return _bcd_identification(rest)
             number = types.bcd(rest)
             if number is None:
                 return None
             return types.scaled(-number if first >> 4 == 0xD else number, exponent)
-        return types.scaled(int.from_bytes(rest, "little", signed=True), exponent)
+        return _of_binary(kind, exponent, len(rest))(rest)
 
     return read
+
+
+def _counted(data: bytes) -> Value:
+    return Decimal(int.from_bytes(data, "little", signed=True))
 
 
 def _flags(data: bytes) -> Value:

@@ -15,7 +15,7 @@ from typing import Final
 EXACT: Final = Context(prec=200)
 """Wide enough for the longest binary number (64 octets); scaling never rounds."""
 
-_EVERY_MINUTE, _EVERY_HOUR, _EVERY_MONTH, _EVERY_YEAR = 63, 31, 15, 127
+_EVERY_SECOND, _EVERY_MINUTE, _EVERY_HOUR, _EVERY_MONTH, _EVERY_YEAR = 63, 63, 31, 15, 127
 _LAST_SHORT_YEAR: Final = 80
 """Two-digit years up to 80 are 2000..2080, later ones 1981..1999 (types F, G, I)."""
 
@@ -71,18 +71,21 @@ def moment(data: bytes) -> dt.datetime | dt.date | str | None:
 
 
 def moment_with_seconds(data: bytes) -> dt.datetime | dt.date | str | None:
-    """Type I, six octets: date with hour, minute and second."""
+    """Type I, six octets: date with hour, minute and second; without a date (day and month 0, year 127) the time of
+    day alone."""
     if data[1] & 0x80:
         return None
-    return _with_time(_day(data[3], data[4]), data[2] & 0x1F, data[1] & 0x3F, data[0] & 0x3F)
+    hour, minute, second = data[2] & 0x1F, data[1] & 0x3F, data[0] & 0x3F
+    if data[3] == 0xE0 and data[4] == 0xF0:
+        return _clock_face(hour, minute, second)
+    return _with_time(_day(data[3], data[4]), hour, minute, second)
 
 
 def time_of_day(data: bytes) -> str | None:
-    """Type J, three octets: ``hh:mm:ss``."""
-    second, minute, hour = data[0] & 0x3F, data[1] & 0x3F, data[2] & 0x1F
-    if second > 59 or minute > 59 or hour > 23:
+    """Type J, three octets: ``hh:mm:ss``, with ``*`` for every hour, minute or second."""
+    if data == b"\xff\xff\xff":
         return None
-    return f"{hour:02d}:{minute:02d}:{second:02d}"
+    return _clock_face(data[2] & 0x1F, data[1] & 0x3F, data[0] & 0x3F)
 
 
 def bcd_moment(data: bytes) -> dt.datetime | None:
@@ -117,12 +120,17 @@ def _day(low: int, high: int, century: int = 0) -> dt.date | str | None:
 
 
 def _with_time(day: dt.date | str | None, hour: int, minute: int, second: int) -> dt.datetime | dt.date | str | None:
-    if day is None or (hour > 23 and hour != _EVERY_HOUR) or (minute > 59 and minute != _EVERY_MINUTE) or second > 59:
+    face = _clock_face(hour, minute, second)
+    if day is None or face is None:
         return None
-    if hour == _EVERY_HOUR or minute == _EVERY_MINUTE:
-        hours = "*" if hour == _EVERY_HOUR else f"{hour:02d}"
-        minutes = "*" if minute == _EVERY_MINUTE else f"{minute:02d}"
-        return f"{day} {hours}:{minutes}"
-    if isinstance(day, str):
-        return f"{day} {hour:02d}:{minute:02d}"
+    if isinstance(day, str) or "*" in face:
+        return f"{day} {face if second else face[:-3]}"
     return dt.datetime(day.year, day.month, day.day, hour, minute, second)
+
+
+def _clock_face(hour: int, minute: int, second: int) -> str | None:
+    """Return ``hh:mm:ss`` with ``*`` for what recurs; None where there is no such time."""
+    parts = ((hour, 23, _EVERY_HOUR), (minute, 59, _EVERY_MINUTE), (second, 59, _EVERY_SECOND))
+    if any(value > most and value != every for value, most, every in parts):
+        return None
+    return ":".join("*" if value == every else f"{value:02d}" for value, _, every in parts)

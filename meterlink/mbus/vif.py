@@ -45,6 +45,6 @@ PRIMARY: Final = MappingProxyType(
         0x79: Quantity("enhanced_identification", kind=Kind.IDENTIFICATION),
         0x7A: Quantity("bus_address", kind=Kind.UNSIGNED),
         ANY: Quantity("any", kind=Kind.OCTETS),
-        MANUFACTURER_SPECIFIC: Quantity("manufacturer_specific"),
+        MANUFACTURER_SPECIFIC: Quantity("manufacturer_specific", kind=Kind.COUNTED),
     }
 )

@@ -25,14 +25,19 @@ class Effect(enum.Enum):
     FACTOR = "factor"
     OFFSET = "offset"
     PER = "per"
+    TIMES = "times"
+    OTHER_UNIT = "other unit"
+    UNSIGNED = "unsigned"
+    FLAGS = "flags"
+    OCTETS = "octets"
     ERROR = "error"
     PROFILE = "profile"
 
 
 @dataclass(frozen=True, slots=True)
 class Extension:
-    """One row: ``words`` for the user; ``number`` is a power of ten (factor, offset), ``unit`` that of a duration or
-    divisor."""
+    """One row: ``words`` for the user; ``number`` is a power of ten (factor, offset), ``unit`` that of a duration,
+    divisor or multiplier."""
 
     words: str
     effect: Effect = Effect.LABEL
@@ -108,6 +113,8 @@ _PER: Final = {
     0x35: "A",
 }
 
+_TIMES: Final = {0x36: "s", 0x37: "s/V", 0x38: "s/A"}
+
 COMBINABLE: Final = MappingProxyType(
     {
         0x00: Extension("no error"),
@@ -119,16 +126,14 @@ COMBINABLE: Final = MappingProxyType(
         0x1E: Extension("compact profile with registers", Effect.PROFILE),
         0x1F: Extension("compact profile", Effect.PROFILE),
         **{code: Extension(f"per {unit}", Effect.PER, unit=unit) for code, unit in _PER.items()},
-        0x36: Extension("multiplied by s"),
-        0x37: Extension("multiplied by s/V"),
-        0x38: Extension("multiplied by s/A"),
+        **{code: Extension(f"multiplied by {unit}", Effect.TIMES, unit=unit) for code, unit in _TIMES.items()},
         0x39: Extension("start", Effect.TIME_POINT),
         0x3A: Extension("uncorrected"),
         0x3B: Extension("forward flow only"),
         0x3C: Extension("backward flow only"),
-        0x3D: Extension("non-metric unit"),
+        0x3D: Extension("non-metric unit", Effect.OTHER_UNIT),
         0x3E: Extension("at base conditions"),
-        0x3F: Extension("OBIS declaration"),
+        0x3F: Extension("OBIS declaration", Effect.OCTETS),
         0x40: Extension("lower limit"),
         0x48: Extension("upper limit"),
         0x41: Extension("number of lower limit exceeds", Effect.COUNT),
@@ -160,12 +165,12 @@ COMBINABLE_FC: Final = MappingProxyType(
         0x0A: Extension("quadrant 3"),
         0x0B: Extension("quadrant 4"),
         0x0C: Extension("import minus export"),
-        0x0D: Extension("alternative non-metric unit"),
+        0x0D: Extension("alternative non-metric unit", Effect.OTHER_UNIT),
         0x0E: Extension("secondary sensor"),
         0x0F: Extension("higher resolution register"),
         0x10: Extension("import plus export"),
-        0x11: Extension("data type C"),
-        0x12: Extension("data type D"),
+        0x11: Extension("data type C", Effect.UNSIGNED),
+        0x12: Extension("data type D", Effect.FLAGS),
         0x13: Extension("end", Effect.TIME_POINT),
         0x14: Extension("to the meter"),
         0x15: Extension("from the meter"),

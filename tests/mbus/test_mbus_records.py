@@ -77,7 +77,16 @@ def test_numbers(octets: str, quantity: str, value: str, unit: str) -> None:
         ("06 6D 1E 2D 0B 5E 39 27", dt.datetime(2026, 9, 30, 11, 45, 30)),
         ("06 6D 1E AD 0B 5E 39 27", None),
         ("03 6D 1E 2D 0B", "11:45:30"),
-        ("03 6D 3F 2D 0B", None),
+        ("03 6D 3F 2D 0B", "11:45:*"),
+        ("03 6D 3F 3F 0E", "14:*:*"),
+        ("03 6D 3F 3F 1F", "*:*:*"),
+        ("03 6D FF FF FF", None),
+        ("03 6D 3C 00 00", None),
+        ("03 6D 00 00 18", None),
+        ("06 6D 3F 1E 0E 1F 3C 00", "2024-12-31 14:30:*"),
+        ("06 6D 00 3F 0E 1F 3C 00", "2024-12-31 14:*"),
+        ("06 6D 1E 1E 0E E0 F0 00", "14:30:30"),
+        ("06 6D 1E 1E 0E 00 00 00", None),
         ("8E 01 ED 6B 00 00 00 01 06 06", dt.datetime(2006, 6, 1)),
         ("04 6D 1E 6B 41 11", dt.datetime(2210, 1, 1, 11, 30)),
         ("02 6C E1 A1", dt.date(1987, 1, 1)),
@@ -123,6 +132,22 @@ def test_an_extension_that_makes_a_time_of_any_quantity(octets: str, words: str,
         ("02 FD C9 FC 01 ED 00", "V", "237", ("phase L1",)),
         ("04 86 3B 01 00 00 00", "kWh", "1", ("forward flow only",)),
         ("04 83 FF 01 02 00 00 00", "kWh", "0.002", ("manufacturer specific 01",)),
+        # Data types C (unsigned) and D (flags), whatever the VIF has else.
+        ("01 83 FC 11 F0", "kWh", "0.240", ("data type C",)),
+        ("01 83 FC 11 80", "kWh", "0.128", ("data type C",)),
+        ("02 83 FC 12 00 80", "", "32768", ("data type D",)),
+        # The unit is another one, and which is not said: none is better than a wrong one.
+        ("04 93 3D E8 03 00 00", "", "1.000", ("non-metric unit",)),
+        ("04 86 3D 02 00 00 00", "", "2000", ("non-metric unit",)),
+        ("02 DB FC 0D 10 00", "", "16", ("alternative non-metric unit",)),
+        ("02 AB 36 0A 00", "kW·s", "0.010", ()),
+        ("02 AB 38 0A 00", "kW·s/A", "0.010", ()),
+        # What is added counts the unit of the standard's table (°C, m³, Wh), not the power of ten of the number.
+        ("02 DA 7B 0A 00", "°C", "2.0", ()),
+        ("02 85 7B 0A 00", "kWh", "1.001", ()),
+        ("02 85 F4 7B 0A 00", "kWh", "0.011", ()),
+        ("02 96 F8 78 03 00", "m³", "3.002", ()),
+        ("02 8B 7B 0A 00", "MJ", "0.010001", ()),
     ],
 )
 def test_combinable_extensions(octets: str, unit: str, value: str, words: tuple[str, ...]) -> None:
@@ -179,6 +204,16 @@ def test_an_error_in_an_extension_is_told() -> None:
         ("0D 06 E2 FF FF", Decimal("-1")),
         ("0D 06 F0 01" + "00" * 15, Decimal("1")),
         ("0D 78 00", ""),
+        ("0D 06 E0", None),
+        ("0D 06 E1 80", None),
+        # Binary numbers and digits are what they are in a field of fixed length.
+        ("0D FD 17 E1 80", Decimal(128)),
+        ("0D FD 08 E1 9C", Decimal(156)),
+        ("0D FD 74 E2 F0 FF", Decimal(65520)),
+        ("0D 78 E4 FF FF FF FF", "4294967295"),
+        ("0D 78 C3 56 34 02", "023456"),
+        ("0D FD 0A E2 A7 32", "LUG"),
+        ("0D FD 11 E2 01 02", b"\x01\x02"),
     ],
 )
 def test_fields_of_variable_length(octets: str, value: object) -> None:
@@ -239,6 +274,22 @@ def test_idle_fillers_manufacturer_data_and_more_to_follow() -> None:
     assert len(records.records) == 1
     assert (records.manufacturer_data, records.more_follow) == (b"\x21\x07", True)
     assert not read_records(bytes.fromhex("01 06 05 0F 21")).more_follow
+
+
+def test_an_obis_declaration_is_no_amount() -> None:
+    record = one("06 83 3F 01 02 03 04 05 FF")
+    assert (record.value, record.header.unit) == (bytes.fromhex("0102030405FF"), "")
+    assert record.header.extensions == ("OBIS declaration",)
+
+
+def test_a_customer_number_in_digits_keeps_its_zeros() -> None:
+    assert one("0C FD 11 34 12 00 00").value == "00001234"
+
+
+@pytest.mark.parametrize("octets", ["01 FF 01 80", "01 6F 80"])
+def test_of_what_is_not_known_no_number_means_invalid(octets: str) -> None:
+    record = one(octets)
+    assert (record.value, record.note) == (Decimal(-128), "")
 
 
 def test_unknown_codes_are_kept_raw() -> None:
