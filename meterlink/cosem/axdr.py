@@ -15,7 +15,17 @@ from meterlink.cosem.compact import read_compact_array, write_compact_array
 from meterlink.cosem.data import DONT_CARE, NULL, CompactArray, Data, Tag
 from meterlink.cosem.items import LazyItems
 from meterlink.cosem.leaves import COSTS, READERS, SHARED, WRITERS, read_length, write_length
-from meterlink.cosem.rows import LEAST, Elements, Run, make_data, shape_of
+from meterlink.cosem.rows import (
+    LEAST,
+    MOST_SHAPES,
+    Elements,
+    MixedRun,
+    Run,
+    Shape,
+    make_data,
+    shape_of,
+    shapes_in_turn,
+)
 from meterlink.errors import LocalProtocolError, ProtocolError
 
 MAX_DEPTH: Final = 32
@@ -115,8 +125,9 @@ def _read(buffer: bytes, position: int, depth: int, budget: Budget) -> tuple[Dat
 
 
 def _read_array(buffer: bytes, position: int, count: int, depth: int, budget: Budget) -> tuple[Data, int]:
-    parts: list[Run | tuple[Data, ...]] = []
+    parts: list[Run | MixedRun | tuple[Data, ...]] = []
     items: list[Data] = []
+    seen: tuple[Shape, ...] = ()
     left, misses = count, 0
     while left:
         start = position
@@ -124,15 +135,13 @@ def _read_array(buffer: bytes, position: int, count: int, depth: int, budget: Bu
         left -= 1
         shape = shape_of(item) if misses < _SHAPE_MISSES else None
         if shape is not None:
-            most = min(left, budget.values // (shape.width or 1))
-            found = shape.count(buffer, position, most)
-            if found >= LEAST:
-                misses = 0
-                end = position + found * shape.layout.size
-                budget.count(found * shape.width)
-                budget.hold(_RUN + end - start)
-                parts += ((*items,), Run(shape, buffer[start:end])) if items else (Run(shape, buffer[start:end]),)
-                items, left, position = [], left - found, end
+            if shape not in seen and len(seen) < MOST_SHAPES:
+                seen = (*seen, shape)
+                budget.mixtures -= len(seen) > 1
+            run, found, position = _read_run(buffer, start, position, shape, seen, left, budget)
+            if run is not None:
+                parts += ((*items,), run) if items else (run,)
+                items, left, misses = [], left - found, 0
                 continue
             misses += 1
         budget.hold(REFERENCE)
@@ -140,6 +149,28 @@ def _read_array(buffer: bytes, position: int, count: int, depth: int, budget: Bu
     if not parts:
         return make_data((Tag.ARRAY, tuple(items))), position
     return make_data((Tag.ARRAY, Elements([*parts, tuple(items)]))), position
+
+
+def _read_run(
+    buffer: bytes, start: int, position: int, shape: Shape, seen: tuple[Shape, ...], left: int, budget: Budget
+) -> tuple[Run | MixedRun | None, int, int]:
+    """Look for a run that begins with the element from ``start`` to ``position``, of ``shape``; ``seen`` are all shapes
+    of late. Return it, None where there is none, with how many of the ``left`` elements are in it, and its end."""
+    found = shape.count(buffer, position, min(left, budget.values // (shape.width or 1)))
+    end, values = position + found * shape.layout.size, found * shape.width
+    run: Run | MixedRun | None = None
+    if found >= LEAST:
+        run = Run(shape, buffer[start:end])
+    elif len(seen) > 1 and budget.mixtures >= 0:
+        shapes = shapes_in_turn(seen)
+        found, values, end = shapes.count(buffer, position, min(left, budget.values // (shapes.widest or 1)))
+        if found >= LEAST:
+            run = MixedRun(shapes, buffer[start:end], found + 1)
+    if run is None:
+        return None, 0, position
+    budget.count(values)
+    budget.hold(_RUN + end - start)
+    return run, found, end
 
 
 def _write(out: bytearray, data: Data, depth: int) -> None:

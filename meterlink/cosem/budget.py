@@ -15,6 +15,9 @@ MAX_MEMORY: Final = 6 << 20
 """Octets that the values of one message may take as Python objects. Long runs of elements of one shape stay as they
 came (:mod:`meterlink.cosem.items`) and count with the octets of their encoding."""
 
+MAX_MIXTURES: Final = 16
+"""Sets of shapes that are looked for in one message where elements have them in turn: each must be compiled first."""
+
 REFERENCE: Final = 8
 """Octets of an element's place in its container."""
 
@@ -30,6 +33,7 @@ class Budget:
 
     values: int = field(default_factory=lambda: MAX_VALUES)
     memory: int = field(default_factory=lambda: MAX_MEMORY)
+    mixtures: int = MAX_MIXTURES
 
     def count(self, values: int) -> None:
         """Take so many values. Raises ProtocolError ``too-many-values``."""

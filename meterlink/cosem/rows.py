@@ -1,13 +1,16 @@
 """Runs of elements of one shape, as they stand in a long array: found, and read, many at a time.
 
 The rows of a profile are structures of simple types, and most have the same tags and lengths as the row before. As long
-as that holds, finding the next row costs one comparison of its fixed octets, and reading it one unpack.
+as that holds, finding the next row costs one comparison of its fixed octets, and reading it one unpack. Where
+null-data stand for what has not changed, the rows are of a few shapes in turn; which one a row has, its fixed octets
+tell, because no encoding of one value is also that of another.
 """
 
 from __future__ import annotations
 
+import re
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import chain, cycle, repeat
@@ -19,6 +22,9 @@ from meterlink.cosem.leaves import FIXED_FORMATS
 
 LEAST: Final = 16
 """A run of fewer elements is not worth keeping as one."""
+
+MOST_SHAPES: Final = 8
+"""Shapes that the elements of one run may have in turn."""
 
 _FIRST_LOOK: Final = 64
 """Elements that are compared first."""
@@ -45,6 +51,35 @@ class Shape:
     fixed: tuple[tuple[int, bytes], ...]
     tags: tuple[Tag, ...]
     is_structure: bool
+
+    @property
+    def pattern(self) -> bytes:
+        """A regular expression for an element of this shape."""
+        fixed, parts, offset = dict(self.fixed), [], 0
+        for place in sorted(fixed):
+            parts.append(b".{%d}" % (place - offset) if place > offset else b"")
+            parts.append(re.escape(fixed[place]))
+            offset = place + 1
+        parts.append(b".{%d}" % (self.layout.size - offset))
+        return b"".join(parts)
+
+    def reader(self) -> Callable[[bytes, int], Data]:
+        """Return what reads the element of this shape at a position."""
+        unpack, tags = self.layout.unpack_from, self.tags
+        first = next((place for place, tag in enumerate(tags) if tag is not Tag.NULL_DATA), len(tags))
+        nulls, rest = (NULL,) * first, tags[first:]
+
+        def read(octets: bytes, position: int) -> Data:
+            # What did not change since the row before is null, and mostly stands in front: the clock.
+            values = zip(rest, unpack(octets, position), strict=True)
+            return make_data((Tag.STRUCTURE, (*nulls, *map(make_data, values))))
+
+        def read_any(octets: bytes, position: int) -> Data:
+            values = iter(unpack(octets, position))
+            items = [NULL if tag is Tag.NULL_DATA else make_data((tag, next(values))) for tag in tags]
+            return make_data((Tag.STRUCTURE, tuple(items))) if self.is_structure else items[0]
+
+        return read if self.is_structure and Tag.NULL_DATA not in rest else read_any
 
     @property
     def width(self) -> int:
@@ -148,12 +183,66 @@ class Run(LazyItems[Data]):
         return chain.from_iterable(map(self._shape.read, parts))
 
 
+class Shapes:
+    """Up to :data:`MOST_SHAPES` shapes that elements have in turn."""
+
+    def __init__(self, shapes: tuple[Shape, ...]) -> None:
+        self._find = re.compile(b"|".join(b"(%s)" % shape.pattern for shape in shapes), re.DOTALL)
+        # By the number of the group that matched: groups are counted from 1.
+        self._widths = (0, *(shape.width for shape in shapes))
+        self._readers = (None, *(shape.reader() for shape in shapes))
+        self.widest = max(self._widths)
+        """The most values in an element."""
+
+    def count(self, buffer: bytes, position: int, most: int) -> tuple[int, int, int]:
+        """Return how many elements of these shapes, up to ``most``, stand at ``position`` one after the other, how many
+        values they hold, and where they end."""
+        match, widths = self._find.match, self._widths
+        found = values = 0
+        while found < most:
+            element = match(buffer, position)
+            if element is None:
+                break
+            found += 1
+            values += widths[element.lastindex or 0]
+            position = element.end()
+        return found, values, position
+
+    def read(self, octets: bytes) -> Iterator[Data]:
+        """Yield the elements that ``octets`` are."""
+        readers: Any = self._readers
+        return (readers[element.lastindex](octets, element.start()) for element in self._find.finditer(octets))
+
+
+@lru_cache(maxsize=16)
+def shapes_in_turn(shapes: tuple[Shape, ...]) -> Shapes:
+    """Return what finds and reads elements of these shapes."""
+    return Shapes(shapes)
+
+
+class MixedRun(LazyItems[Data]):
+    """``length`` elements of a few shapes in turn, kept as their octets."""
+
+    __slots__ = ("_length", "_octets", "_shapes")
+
+    def __init__(self, shapes: Shapes, octets: bytes, length: int) -> None:
+        self._shapes = shapes
+        self._octets = octets
+        self._length = length
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[Data]:
+        return self._shapes.read(self._octets)
+
+
 class Elements(LazyItems[Data]):
     """The elements of an array: runs, and between them elements of their own, in their order."""
 
     __slots__ = ("_length", "_parts")
 
-    def __init__(self, parts: Iterable[Run | tuple[Data, ...]]) -> None:
+    def __init__(self, parts: Iterable[Run | MixedRun | tuple[Data, ...]]) -> None:
         self._parts = tuple(parts)
         self._length = sum(map(len, self._parts))
 

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meterlink.cosem import axdr
+from meterlink.cosem import axdr, budget
 from meterlink.cosem import data as cosem
+from meterlink.cosem.budget import MAX_MIXTURES
 from meterlink.cosem.data import Data, Tag, TypeDescription
-from meterlink.cosem.rows import Shape
+from meterlink.cosem.rows import Shape, Shapes
 from meterlink.errors import ProtocolError
 
 
@@ -40,6 +41,69 @@ def test_long_runs_are_read_as_they_are(runs: list[tuple[Data | list[Data], int]
     assert read.native() == whole.native()
     with pytest.raises(IndexError):
         items[len(elements)]
+
+
+@given(
+    st.lists(st.lists(strategies.row_fields, min_size=1, max_size=4), min_size=1, max_size=10),
+    st.lists(st.integers(0, 9), min_size=20, max_size=200),
+)
+def test_elements_of_several_shapes_in_turn_are_read_as_they_are(shapes: list[list[Data]], order: list[int]) -> None:
+    """Null-data in the place of what has not changed give rows of a few shapes, in any order."""
+    elements = [cosem.structure(*shapes[number % len(shapes)]) for number in order]
+    octets = axdr.encode(cosem.array(elements))
+    read = axdr.decode(octets)
+    assert tuple(read.as_items()) == tuple(elements)
+    assert len(read.as_items()) == len(elements)
+    assert axdr.encode(read) == octets
+    with pytest.raises(ProtocolError):
+        axdr.decode(octets[:-1])
+
+
+def test_a_long_profile_with_null_data_is_held_as_its_octets() -> None:
+    moment, numbers = cosem.octet_string(bytes(12)), [*map(cosem.u32, range(5))]
+    row, same_time = cosem.structure(moment, *numbers), cosem.structure(cosem.null(), *numbers)
+    octets = axdr.encode(cosem.array([row, same_time, same_time] * 3_000))
+    tracemalloc.start()
+    rows = axdr.decode(octets)
+    held = tracemalloc.get_traced_memory()[0]
+    assert sum(1 for _ in rows.as_items()) == 9_000
+    walked = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert held < len(octets) + 60_000
+    assert walked < len(octets) * 2 + 400_000
+
+
+def test_sets_of_shapes_are_compiled_a_few_times_in_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = 0
+    make = Shapes.__init__
+
+    def counting(self: Shapes, shapes: tuple[Shape, ...]) -> None:
+        nonlocal compiled
+        compiled += 1
+        make(self, shapes)
+
+    monkeypatch.setattr(Shapes, "__init__", counting)
+    arrays = [
+        cosem.array([cosem.structure(*[cosem.u8(1)] * wide), cosem.structure(*[cosem.u16(1)] * wide)] * 20)
+        for wide in range(1, 30)
+    ]
+    whole = cosem.array(arrays)
+    assert axdr.decode(axdr.encode(whole)) == whole
+    assert 0 < compiled <= MAX_MIXTURES
+
+
+@pytest.mark.parametrize("values", [99, 100])
+def test_values_of_shapes_in_turn_count_as_values(monkeypatch: pytest.MonkeyPatch, values: int) -> None:
+    """40 elements, 20 of them with one value and 20 with two: 100 in all, the elements counted."""
+    monkeypatch.setattr(budget, "MAX_VALUES", values)
+    elements = [cosem.structure(cosem.u8(1)), cosem.structure(cosem.u8(1), cosem.u8(2))] * 20
+    octets = axdr.encode(cosem.array(elements))
+    if values == 100:
+        assert len(axdr.decode(octets).as_items()) == 40
+        return
+    with pytest.raises(ProtocolError) as caught:
+        axdr.decode(octets)
+    assert caught.value.code == "too-many-values"
 
 
 def test_a_long_array_is_not_equal_to_another_one() -> None:
@@ -76,6 +140,7 @@ def test_many_short_runs_cost_no_more_than_their_octets(monkeypatch: pytest.Monk
         return count(self, buffer, position, rows)
 
     monkeypatch.setattr(Shape, "_count", counting)
+    monkeypatch.setattr(axdr, "MOST_SHAPES", 1)
     run = [cosem.structure(cosem.u8(1))] * 17 + [cosem.structure(cosem.u16(1))]
     octets = axdr.encode(cosem.array(run * 1000))
     axdr.decode(octets)
