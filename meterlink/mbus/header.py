@@ -106,7 +106,8 @@ class _Meaning:
         self.kind = self.quantity.kind
         self.exponent = self.quantity.exponent
         if vib[0] & 0x7F == vif.MANUFACTURER_SPECIFIC:
-            self._manufacturer(vib[used:])
+            if vib[used:]:
+                self.words.append(vib[used:].hex(" ").upper())
             return
         rest = vib[used:]
         while rest:

@@ -19,10 +19,11 @@ from meterlink.framing.mbus.reader import FrameReader
 from meterlink.framing.mbus.requests import BROADCAST_ANSWERED, parse_address
 from meterlink.meters.bus import MBus, has_more, wake_up
 from meterlink.meters.decode import decode_capture
-from meterlink.meters.profile import LinePlan, Profile
+from meterlink.meters.profile import Dialogue, LinePlan, Profile
 from meterlink.transport.base import LineSettings, SerialTransport, Transport
 from meterlink.values import MeterReport
 
+_OTHER_FAMILY: Final = "?profile=..."
 _TRIES: Final = 2
 """A first request after power-up, or to a sleeping meter, may go unheard."""
 _STEP_SILENCE: Final = 0.4
@@ -85,12 +86,15 @@ async def read_capture(
     Raises what :func:`read_meter` raises for the line.
     """
     plan = profile.line
-    dialogue = _DIALOGUES.get(plan.dialogue) if plan is not None else None
-    if plan is None or dialogue is None:
-        raise UsageError(f"{profile.title} is not read this way", code="profile", hint=f"known are {_known()}")
+    if plan is None:
+        raise UsageError(
+            f"{profile.title} is not read this way",
+            code="profile",
+            hint=f"its profile has no [line]; name another family: {_OTHER_FAMILY}",
+        )
     try:
         async with asyncio.timeout(plan.deadline * max(len(plan.requests), 1)):
-            return await dialogue(transport, plan, _Asking(address, key, progress))
+            return await _DIALOGUES[plan.dialogue](transport, plan, _Asking(address, key, progress))
     except TimeoutError:
         raise LinkTimeout(
             f"the readout did not end within {plan.deadline:g} s", code="no-answer", hint=_NO_ANSWER_HINT
@@ -269,17 +273,13 @@ def _no_readout(failed: iec.Failed) -> MeterlinkError:
     return ProtocolError(
         f"the meter answers, but not with a readout ({failed.reason}): {shown}",
         code=failed.reason,
-        hint="is it another family? Its name goes into the URL: ?profile=...",
+        hint=f"is it another family? Its name goes into the URL: {_OTHER_FAMILY}",
     )
-
-
-def _known() -> str:
-    return ", ".join(_DIALOGUES)
 
 
 _Dialogue = Callable[[Transport, LinePlan, _Asking], Awaitable[tuple[bytes, tuple[str, ...]]]]
 
-_DIALOGUES: Final[Mapping[str, _Dialogue]] = MappingProxyType(
+_DIALOGUES: Final[Mapping[Dialogue, _Dialogue]] = MappingProxyType(
     {
         "text": _read_text,
         "sign-on": _read_sign_on,

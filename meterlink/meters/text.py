@@ -36,13 +36,11 @@ def choose_profile(telegram: TextTelegram, codes: Iterable[str]) -> Profile:
     texts = [candidate for candidate in profiles() if candidate.protocol == "text"]
     name = "" if telegram.identification is None else str(telegram.identification)[1:]
     known = set(codes)
-    for candidate in texts:
-        if candidate.identify and name.startswith(candidate.identify):
-            return candidate
-    for candidate in texts:
-        if candidate.signature and known.issuperset(candidate.signature):
-            return candidate
-    return profile(_GENERIC)
+    identified = {beginning: one for one in texts for beginning in one.identify if name.startswith(beginning)}
+    if identified:
+        return identified[max(identified, key=len)]
+    signed = [one for one in texts if one.signature and known.issuperset(one.signature)]
+    return max(signed, key=lambda one: len({*one.signature}), default=profile(_GENERIC))
 
 
 def report(telegrams: Sequence[TextTelegram], family: Profile | None = None) -> MeterReport:
