@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import get_args
 
 import pytest
 
 from meterlink.errors import DataError, UsageError
 from meterlink.meters.decode import decode_capture
-from meterlink.meters.profile import Dialogue, profile, profiles, read_profile
+from meterlink.meters.profile import Device, Dialogue, profile, profiles, read_profile
 from meterlink.meters.profile_file import check_together
 from meterlink.meters.readers import _DIALOGUES
 from meterlink.transport.base import LineSettings
@@ -162,6 +163,18 @@ def test_the_family_that_knows_most_of_a_readout_is_chosen(monkeypatch: pytest.M
         (b"6.8(1*MWh)\r\n!\r\n", "a"),
     ):
         assert decode_capture(text).meter["family"] == family
+
+
+def test_the_page_that_shows_how_to_add_a_family_shows_what_can_be_read() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "adding-a-meter.md").read_text("utf-8")
+    chapter = page[page.index("## 2.") : page.index("## 3.")]
+    lines = [line[4:] for line in chapter.splitlines() if line.startswith("    ")]
+    family = read_profile("\n".join(lines), "adding-a-meter.md")
+    assert (family.name, family.identify) == ("t450", ("LUGCT450",))
+    assert family.line is not None
+    assert [rule.code for rule in family.values] == ["6.8", "6.36.1"]
+    assert (family.devices, dict(family.saps)) == ((Device("LUG", (10,), (4,)),), {"Consumer": 32})
+    check_together([*((known.name, known) for known in profiles() if not known.devices), ("t450", family)])
 
 
 def test_every_dialogue_that_a_profile_may_name_is_there() -> None:
