@@ -44,8 +44,10 @@ def lvar_length(first: int) -> int:
 def unread_type(field: int, kind: Kind, data: bytes) -> str:
     """Return the letter of the data type of ``data`` where it is one that is kept as octets; else nothing.
 
-    Types K (daylight saving), L (listening window) and M (date and time, or a duration, with resolution and time zone)
-    of annex A have no description of their bits that can be had and checked: a guess would show a wrong date.
+    Types K (daylight saving), L (listening window) and M (date and time, or a duration) of annex A have no description
+    of their bits that can be had and checked: a guess would show a wrong date. What is known of M (pyMBusMaster,
+    ``value.py``): a count of 2 s, 1 s, 1/256 s or 1/32768 s since 2013 or 1970 in UTC, and an offset in hours to local
+    time, of which -16 makes it a duration. Where in the octets these stand is not said.
     """
     if kind is Kind.TIME_POINT and field == _LVAR and data[:1] and data[0] in _LVAR_BINARY:
         return "M"
