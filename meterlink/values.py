@@ -43,6 +43,8 @@ class Obis:
     @classmethod
     def from_bytes(cls, data: bytes) -> Obis:
         """Read a COSEM logical name of six octets. Raises ``ValueError``."""
+        if len(data) != 6:
+            raise ValueError(f"a logical name has 6 octets, not {len(data)}")
         return _logical_name(bytes(data))
 
     def to_bytes(self) -> bytes:
@@ -56,8 +58,6 @@ class Obis:
 @lru_cache(maxsize=1024)
 def _logical_name(data: bytes) -> Obis:
     """Read a logical name. A meter has some hundred of them, and every message speaks of one."""
-    if len(data) != 6:
-        raise ValueError(f"a logical name has 6 octets, not {len(data)}")
     return Obis(*data)
 
 

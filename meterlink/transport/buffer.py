@@ -22,15 +22,21 @@ class ReceiveBuffer:
     ``on_full`` is called with True when half the limit is passed and with False when the reader has caught up: a
     source that can wait stops and goes on there. A source that cannot wait ends with LinkLost ``link-overflow`` when
     the limit is passed, because a stream with a hole in it is worse than none.
+
+    With ``prompt`` a reader goes on within :meth:`feed` and :meth:`end` (see :class:`.prompt.PromptFuture`): the source
+    must have nothing left to do after them.
     """
 
-    def __init__(self, limit: int = DEFAULT_LIMIT, on_full: Callable[[bool], None] | None = None) -> None:
+    def __init__(
+        self, limit: int = DEFAULT_LIMIT, on_full: Callable[[bool], None] | None = None, *, prompt: bool = False
+    ) -> None:
         self._limit = limit
         self._high = limit // 2
         self._on_full = on_full
         self._full = False
         self._data = bytearray()
-        self._waiter: PromptFuture | None = None
+        self._prompt = prompt
+        self._waiter: asyncio.Future[None] | PromptFuture | None = None
         self._due: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._end: LinkError | None = None
@@ -96,7 +102,7 @@ class ReceiveBuffer:
         if self._end is not None:
             return
         loop = asyncio.get_running_loop()
-        waiter = self._waiter = PromptFuture(loop)
+        waiter = self._waiter = PromptFuture(loop) if self._prompt else loop.create_future()
         self._due = None if timeout is None else loop.time() + max(timeout, 0.0)
         if self._due is not None:
             self._watch(loop, self._due)
@@ -125,8 +131,8 @@ class ReceiveBuffer:
             self._wake()
 
     def _wake(self) -> None:
-        if self._waiter is not None:
-            self._waiter.wake()
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     def _take(self) -> bytes:
         if len(self._data) <= MAX_CHUNK:

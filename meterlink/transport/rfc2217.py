@@ -52,6 +52,8 @@ _WANTED: Final = (BINARY, SUPPRESS_GO_AHEAD)
 class Rfc2217Transport(TcpTransport, SerialTransport):
     """A serial port behind a gateway. ``dtr`` and ``rts`` None leave the modem lines to the gateway."""
 
+    _prompt = False  # behind octets of the line may stand what the gateway says of itself, to be heard before they are
+
     def __init__(
         self,
         host: str,
@@ -158,12 +160,12 @@ class Rfc2217Transport(TcpTransport, SerialTransport):
             self._lost(LinkLost(error.message, code=error.code))
             return
         for event in events:
-            if isinstance(event, Subnegotiation):
+            if isinstance(event, bytes):
+                self._buffer.feed(event)
+            elif isinstance(event, Subnegotiation):
                 self._told(event)
-            elif isinstance(event, Negotiation):
+            else:
                 self._negotiate(event)
-        # Last: a reader goes on within it, and must find all that the gateway said.
-        self._buffer.feed(b"".join(event for event in events if isinstance(event, bytes)))
 
     def _negotiate(self, event: Negotiation) -> None:
         if event.option == COM_PORT and event.verb in (Verb.DO, Verb.DONT):

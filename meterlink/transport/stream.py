@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from meterlink.errors import LinkError, LinkLost, LinkTimeout, LocalProtocolError
 from meterlink.transport.base import Transport
@@ -18,13 +18,17 @@ class StreamTransport(Transport):
     """A transport over a source that delivers by callback.
 
     A child fills in :meth:`_open`, :meth:`_send` and :meth:`_close`, feeds :attr:`_buffer`, and calls :meth:`_lost` as
-    soon as it knows that the link is gone: whatever is waiting then ends at once.
+    soon as it knows that the link is gone: whatever is waiting then ends at once. One that does nothing after these two
+    may set :attr:`_prompt`.
     """
+
+    _prompt: ClassVar[bool] = False
+    """Whether a reader goes on within the source's own call."""
 
     def __init__(self, url: str, limit: int = DEFAULT_LIMIT) -> None:
         self.url = url
         self._limit = limit
-        self._buffer = ReceiveBuffer(limit, self._on_full)
+        self._buffer = self._make_buffer()
         self._is_open = False
         self._sending = False
         self._scopes: set[asyncio.Timeout] = set()
@@ -55,6 +59,9 @@ class StreamTransport(Transport):
     def _on_full(self, full: bool) -> None:
         """Stop the source (True) or let it go on (False). Nothing to do for one that cannot stop."""
 
+    def _make_buffer(self) -> ReceiveBuffer:
+        return ReceiveBuffer(self._limit, self._on_full, prompt=self._prompt)
+
     async def open(self) -> None:
         """Open the stream; one that was closed may be opened again."""
         if self._is_open:
@@ -62,7 +69,7 @@ class StreamTransport(Transport):
         if self._closing is not None:
             await asyncio.shield(self._closing)
         if self._buffer.ended:
-            self._buffer = ReceiveBuffer(self._limit, self._on_full)
+            self._buffer = self._make_buffer()
         self._is_open = True
         try:
             await self._bounded(self._open, None, "it did not open")

@@ -37,8 +37,8 @@ class _Protocol(StreamProtocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         reason = f": {error}" if error is not None else ""
-        self._owner._lost(LinkLost(f"{self._owner.url} closed the connection{reason}"))
         self.closed.set()
+        self._owner._lost(LinkLost(f"{self._owner.url} closed the connection{reason}"))
 
     def pause_writing(self) -> None:
         self.room.clear()
@@ -49,6 +49,8 @@ class _Protocol(StreamProtocol):
 
 class TcpTransport(StreamTransport):
     """A TCP connection. ``connect_timeout`` is in seconds and covers the look-up of the name."""
+
+    _prompt = True
 
     def __init__(self, host: str, port: int, connect_timeout: float = 10.0, url: str | None = None) -> None:
         super().__init__(url or f"tcp://{host}:{port}")
@@ -75,9 +77,11 @@ class TcpTransport(StreamTransport):
                 f"{self._host}:{self._port} cannot be reached: {error.strerror or error}",
                 hint="check the address and that the gateway listens on this port",
             ) from None
-        # Megabytes that the system takes would hide for long that the far end takes nothing. That small frames are not
-        # held back for fuller packets (TCP_NODELAY) asyncio sees to.
-        self._stream.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+        # Frames are small and each waits for its answer: holding them back for fuller packets only costs time.
+        connected = self._stream.get_extra_info("socket")
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # Megabytes that the system takes would hide for long that the far end takes nothing.
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
 
     def _arrived(self, data: bytes) -> None:
         self._buffer.feed(data)

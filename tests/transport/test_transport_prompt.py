@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
+import subprocess
+import sys
+import weakref
 
 import pytest
 
@@ -42,7 +46,7 @@ async def test_a_callback_lets_the_waiter_go_on_before_it_comes_back() -> None:
         order.append("waiter")
 
     def call() -> None:
-        future.wake()
+        future.set_result(None)
         order.append("caller")
 
     task = asyncio.create_task(wait())
@@ -62,7 +66,7 @@ async def test_another_task_lets_the_waiter_go_on_with_the_next_turn() -> None:
 
     task = asyncio.create_task(wait())
     await _turn()
-    future.wake()
+    future.set_result(None)
     order.append("caller")
     await task
     assert order == ["caller", "waiter"]
@@ -70,8 +74,8 @@ async def test_another_task_lets_the_waiter_go_on_with_the_next_turn() -> None:
 
 async def test_what_is_awake_already_is_not_waited_for() -> None:
     future = PromptFuture(asyncio.get_running_loop())
-    future.wake()
-    future.wake()
+    future.set_result(None)
+    assert future.done()
     await asyncio.wait_for(future, 1.0)
 
 
@@ -85,7 +89,7 @@ async def test_a_cancelled_waiter_ends_and_is_not_woken_again(message: str | Non
     task = asyncio.create_task(wait())
     await _turn()
     assert task.cancel() if message is None else task.cancel(message)
-    future.wake()
+    assert future.done()
     with pytest.raises(asyncio.CancelledError) as caught:
         await task
     assert caught.value.args == (() if message is None else (message,))
@@ -101,7 +105,7 @@ async def test_a_task_that_is_cancelled_and_woken_in_one_turn_is_cancelled() -> 
 
     task = asyncio.create_task(wait())
     await _turn()
-    future.wake()
+    future.set_result(None)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -118,7 +122,7 @@ async def test_a_waiter_goes_on_in_its_own_context() -> None:
 
     task = asyncio.create_task(wait())
     await _turn()
-    await in_a_callback(future.wake)
+    await in_a_callback(future.set_result, None)
     assert await task == "the waiter's"
     assert variable.get() == "nobody's"
 
@@ -132,7 +136,7 @@ async def test_what_a_waiter_raises_is_its_own_and_not_the_callers() -> None:
         raise ValueError("the waiter's")
 
     def call() -> None:
-        future.wake()
+        future.set_result(None)
         came_back.append(True)
 
     task = asyncio.create_task(wait())
@@ -143,8 +147,96 @@ async def test_what_a_waiter_raises_is_its_own_and_not_the_callers() -> None:
     assert came_back == [True]
 
 
+async def test_a_callback_in_the_waiters_own_context_lets_it_go_on_with_the_next_turn() -> None:
+    loop, context = asyncio.get_running_loop(), contextvars.copy_context()
+    future = PromptFuture(loop)
+
+    async def wait() -> str:
+        await future
+        return "went on"
+
+    task = loop.create_task(wait(), context=context)
+    await _turn()
+    loop.call_soon(future.set_result, None, context=context)
+    assert await asyncio.wait_for(task, 1.0) == "went on"
+
+
+def test_what_is_woken_while_the_loop_stands_goes_on_when_it_runs() -> None:
+    with asyncio.Runner() as runner:
+        loop = runner.get_loop()
+        future = PromptFuture(loop)
+
+        async def wait() -> bool:
+            await future
+            return asyncio.get_running_loop() is loop
+
+        async def begin() -> asyncio.Task[bool]:
+            task = asyncio.create_task(wait())
+            await _turn()
+            return task
+
+        async def end(task: asyncio.Task[bool]) -> bool:
+            return await task
+
+        task = runner.run(begin())
+        future.set_result(None)
+        assert runner.run(end(task))
+
+
+async def test_a_cancelled_wait_leaves_nothing_to_the_garbage_collector() -> None:
+    class Held:
+        """What a cancelled task had in its hands."""
+
+    async def wait() -> None:
+        held = Held()
+        seen.append(weakref.ref(held))
+        await PromptFuture(asyncio.get_running_loop())
+
+    seen: list[weakref.ref[Held]] = []
+    gc.disable()
+    try:
+        task = asyncio.create_task(wait())
+        await _turn()
+        task.cancel()
+        await asyncio.wait({task})
+        del task
+        await _turn()
+        assert seen[0]() is None
+    finally:
+        gc.enable()
+
+
+def test_a_reader_that_ends_the_program_at_the_loss_of_a_link_ends_it() -> None:
+    """What it raises comes out of the source's own call: nothing that the closing waits for may stand behind that."""
+    program = """
+import asyncio, socket, sys
+from meterlink.errors import LinkLost
+from meterlink.transport.tcp import TcpTransport
+
+async def main():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        transport = TcpTransport("127.0.0.1", server.getsockname()[1])
+        await transport.open()
+        meter, _ = server.accept()
+        asyncio.get_running_loop().call_soon(meter.close)
+        try:
+            await transport.receive()
+        except LinkLost:
+            sys.exit(3)
+        finally:
+            await transport.close()
+
+async def outer():
+    await main()
+
+asyncio.run(outer())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (3, "")
+
+
 async def test_a_reader_that_reads_on_within_the_feeding_gets_every_piece_once() -> None:
-    buffer = ReceiveBuffer()
+    buffer = ReceiveBuffer(prompt=True)
     got: list[bytes] = []
 
     async def read() -> None:
@@ -163,7 +255,7 @@ async def test_a_reader_that_reads_on_within_the_feeding_gets_every_piece_once()
 
 async def test_a_reader_that_goes_on_within_the_feeding_stops_and_starts_the_source_in_order() -> None:
     told: list[bool] = []
-    buffer = ReceiveBuffer(16, told.append)
+    buffer = ReceiveBuffer(16, told.append, prompt=True)
 
     async def read() -> bytes:
         return await buffer.receive(10.0)
@@ -175,6 +267,7 @@ async def test_a_reader_that_goes_on_within_the_feeding_stops_and_starts_the_sou
     assert told == [True, False]
 
 
-async def test_a_deadline_ends_a_wait_that_nothing_wakes() -> None:
+@pytest.mark.parametrize("prompt", [False, True])
+async def test_a_deadline_ends_a_wait_that_nothing_wakes(prompt: bool) -> None:
     with pytest.raises(LinkTimeout):
-        await ReceiveBuffer().receive(0.01)
+        await ReceiveBuffer(prompt=prompt).receive(0.01)
