@@ -98,6 +98,7 @@ class Session:
         self._in_exchange = False
         self._notified: deque[tuple[Notification, int]] = deque()
         self._notified_octets = 0
+        self._heard = False
         self.octets_received = 0
         """Octets that came over the transport in this session."""
         self.on_octets: Callable[[int], None] | None = None
@@ -221,7 +222,7 @@ class Session:
         now = self._now()
         end = now + self._deadlines.exchange
         while out is not None:
-            self._link.send(out, now)
+            self._send(out, now)
             out = None
             answered = False
             # One for each request: what a meter pushes meanwhile must not hold the session.
@@ -245,6 +246,13 @@ class Session:
                 if out is None and not answered and now >= patience.deadline:
                     raise _no_answer()
         raise ProtocolError(f"the meter's answer is not the {kind.__name__} that the request asks for")
+
+    def _send(self, apdu: bytes, now: float) -> None:
+        """Give an APDU to the link; one that was closed meanwhile says why."""
+        for event in self._events:
+            if isinstance(event, LinkClosed):
+                raise self._closed(event.reason)
+        self._link.send(apdu, now)
 
     def _check_title(self, expected: bytes) -> None:
         given = self._association.server_title
@@ -299,9 +307,20 @@ class Session:
 
     def _take_event(self) -> LinkEvent:
         event = self._events.popleft()
+        self._heard = self._heard or isinstance(event, LinkConnected | PduReceived)
         if isinstance(event, LinkClosed):
-            raise _closed(event.reason)
+            raise self._closed(event.reason)
         return event
+
+    def _closed(self, reason: str) -> LinkError:
+        strange = reason == "timeout" and self.octets_received and not self._heard
+        if reason == "framing" or strange:
+            return LinkLost(
+                "what answers does not speak like a meter on this kind of link",
+                code="no-meter",
+                hint="is it another service, or HDLC over TCP? `?framing=hdlc` and `?framing=wrapper` choose",
+            )
+        return _closed(reason)
 
     async def _drive(self, deadline: float) -> float:
         """Send what is to be sent and take what comes, until the next deadline; return the time then."""

@@ -43,7 +43,7 @@ class PduReceived:
 @dataclass(frozen=True, slots=True)
 class LinkClosed:
     """The link is down: ``reason`` is one of ``released``, ``disconnected-mode``, ``frame-reject``, ``timeout``,
-    ``peer``."""
+    ``peer``, and ``framing`` where what comes is not of this link's kind at all."""
 
     reason: str
 

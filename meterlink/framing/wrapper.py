@@ -130,6 +130,7 @@ class WrapperLink:
         self._reader = WrapperReader()
         self._connected = role is Role.SERVER
         self._announced = False
+        self._met = False
         self._deadline: float | None = None
         self._to_send = bytearray()
 
@@ -153,7 +154,7 @@ class WrapperLink:
         if self._connected or not self._waits:
             raise LocalProtocolError("the wrapper is connected already")
         self._connected = True
-        self._announced = False
+        self._announced = self._met = False
         self._reader = WrapperReader()
         self._deadline = now
 
@@ -182,7 +183,8 @@ class WrapperLink:
             self._deadline = now + self._timeout  # an answer that is arriving is no missing one
         if self._reader.broken:
             self.disconnect(now)
-            events += [LinkNoise("noise", self._reader.broken), LinkClosed("peer")]
+            reason = "peer" if self._met else "framing"
+            events += [LinkNoise("noise", self._reader.broken), LinkClosed(reason)]
         return events
 
     def data_to_send(self, now: float) -> bytes:
@@ -215,6 +217,7 @@ class WrapperLink:
         if not pdu.data:
             return [LinkNoise("length", b"")]
         self._deadline = None
+        self._met = True
         return [PduReceived(pdu.data, self.client_sap, self.server_sap)]
 
 

@@ -16,6 +16,8 @@ from meterlink.transport.url import Context, Options, TransportUrl
 DEFAULT_PORT: Final = 4059
 """DLMS/COSEM, as registered with IANA."""
 
+_CLOSED_HINT: Final = "try again; what closes it each time does not know this client, or is no meter"
+
 SEND_BUFFER: Final = 65536
 """Bytes that the system takes ahead of the far end."""
 
@@ -38,7 +40,7 @@ class _Protocol(StreamProtocol):
     def connection_lost(self, error: Exception | None) -> None:
         reason = f": {error}" if error is not None else ""
         self.closed.set()
-        self._owner._lost(LinkLost(f"{self._owner.url} closed the connection{reason}"))
+        self._owner._lost(LinkLost(f"{self._owner.url} closed the connection{reason}", hint=_CLOSED_HINT))
 
     def pause_writing(self) -> None:
         self.room.clear()

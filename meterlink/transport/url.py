@@ -92,7 +92,8 @@ class TransportUrl:
         )
         target = _encoded(self.target, "?")
         if self.has_authority:
-            target = f"//{target}"
+            user, at, place = target.rpartition("@")
+            target = f"//{'...' if user else ''}{at}{place}"
         elif target.startswith("//"):
             target = f"%2F{target[1:]}"
         return f"{self.scheme}:{target}{'?' if shown else ''}{shown}"

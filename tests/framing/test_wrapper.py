@@ -111,6 +111,11 @@ def test_a_header_that_is_none_closes_the_link(junk: bytes) -> None:
     assert port.receive(WrapperPdu(16, 1, b"x").to_bytes(), 0.0) == []
 
 
+def test_what_speaks_otherwise_from_the_beginning_is_told_apart() -> None:
+    link = client()
+    assert link.receive(b"220 mail.example ESMTP\r\n", 0.0)[-1] == LinkClosed("framing")
+
+
 def test_what_is_not_ours_is_dropped() -> None:
     link = client()
     link.send(b"question", 0.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from meterlink.errors import UsageError
@@ -35,9 +35,18 @@ def test_percent_encoding_is_undone() -> None:
     st.booleans(),
 )
 def test_a_url_that_is_shown_can_be_given_again(target: str, options: dict[str, str], has_authority: bool) -> None:
+    assume(not (has_authority and "@" in target))
     url = TransportUrl("ble", target, options, has_authority)
     assert str(url).isprintable()
     assert parse_url(str(url)) == url
+
+
+def test_a_user_in_a_url_is_not_shown() -> None:
+    url = parse_url("tcp://anna:secret@meter.example:4059")
+    assert str(url) == "tcp://...@meter.example:4059"
+    with pytest.raises(UsageError) as caught:
+        url.host_port()
+    assert "secret" not in caught.value.message
 
 
 def test_a_name_with_letters_of_any_script_is_shown_as_it_is() -> None:
