@@ -7,6 +7,7 @@ A command takes :func:`json_option` and prints with :func:`emit`; the program ru
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import sys
@@ -23,6 +24,7 @@ from certs.errors import CertsError
 EXIT_INTERNAL: Final = 1
 EXIT_USAGE: Final = 2
 EXIT_INTERRUPTED: Final = 130  # 128 + SIGINT, as shells report it
+EXIT_PIPE: Final = 141  # 128 + SIGPIPE
 
 _JSON_KEY: Final = "meterlink.json"
 _PIPE_WIDTH: Final = 240  # wide enough that no table of ours is cut when nobody looks at it in a terminal
@@ -98,7 +100,7 @@ def _lines(text: str) -> str:
 def console(*, stderr: bool = False) -> Console:
     """Return a console on the present stdout (or stderr): colours in a terminal, plain and wide in a pipe."""
     stream = sys.stderr if stderr else sys.stdout
-    width = None if stream.isatty() else _PIPE_WIDTH
+    width = None if stream is not None and stream.isatty() else _PIPE_WIDTH
     return Console(file=stream, width=width, highlight=False, emoji=False)
 
 
@@ -143,7 +145,12 @@ def confirm(question: str, *, yes: bool) -> None:
 
 def interactive() -> bool:
     """Tell whether a person can be asked: stdin and stderr are a terminal."""
-    return sys.stdin.isatty() and sys.stderr.isatty()
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
+
+
+def standard_input(limit: int) -> bytes:
+    """Return what stdin has, at most ``limit`` octets; nothing where it is closed."""
+    return b"" if sys.stdin is None else sys.stdin.buffer.read(limit)
 
 
 def render_error(error: Renderable, *, as_json: bool) -> None:
@@ -165,10 +172,16 @@ def run(command: click.Command, args: Sequence[str] | None = None, *, prog_name:
     """
     arguments = list(sys.argv[1:] if args is None else args)
     as_json = "--json" in arguments
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal or a file that knows no arrow or degree sign gets a question mark, not nothing.
+            stream.reconfigure(errors="replace")
     try:
         result = command.main(arguments, prog_name=prog_name, standalone_mode=False)
     except click.exceptions.Exit as stop:
         return stop.exit_code
+    except SystemExit:  # click's way to end where nobody reads our output any more
+        return EXIT_PIPE
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         return EXIT_USAGE

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -12,7 +11,7 @@ from cryptography import x509
 
 from certs import backup, camera, fetching, importing, payload, requesting
 from certs.cli import asking, output, views
-from certs.cli.output import UsageFault, emit, json_option
+from certs.cli.output import UsageFault, emit, json_option, standard_input
 from certs.entries import Entry
 from certs.importing import CrlFound, ImportResult, Item
 from certs.payload import CertificatePayload, DomainPayload, TokenPayload
@@ -264,7 +263,7 @@ def _read_items(sources: tuple[str, ...], text: str | None, camera_number: int |
 
 def _read_source(source: str) -> list[Item]:
     if source == "-":
-        return importing.recognise(sys.stdin.buffer.read(importing.MAX_FILE + 1))
+        return importing.recognise(standard_input(importing.MAX_FILE + 1))
     return importing.recognise_file(Path(source))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -10,11 +11,14 @@ from typing import Final
 from rich.console import Group
 from rich.text import Text
 
+from certs import files
 from certs.cli.output import emit
 from meterlink.commands.secrets import meter_secrets
 from meterlink.errors import DataError
 from meterlink.tracing import Capture, Explained, explain, redact
 from meterlink.transport.replay import FileSink
+
+_SHARED: Final = 0o644
 
 MAX_TRACE: Final = 32 << 20
 """Longest trace that is read, in bytes."""
@@ -32,20 +36,28 @@ def show_trace(capture: Capture, keys: Path | None) -> None:
 
 
 def write_redacted(capture: Capture | None, file: Path) -> None:
-    """Write a copy of a trace that can be shared: a recording as one, octets in hex.
+    """Write a copy of a trace that can be shared, whole or not at all: a recording as one, octets in hex.
 
-    Raises DataError ``redact-unknown`` for what is no trace.
+    Raises DataError ``redact-unknown`` for what is no trace, StoreError when it cannot be written.
     """
     if capture is None:
-        raise DataError("this is no trace: nothing is written", code="redact-unknown")
+        raise DataError(
+            "this is no trace: nothing is written",
+            code="redact-unknown",
+            hint="give what --trace wrote, or HDLC frames or TCP wrapper messages",
+        )
     clean = redact(capture)
-    with file.open("w", encoding="utf-8") as stream:
-        if capture.is_directed:
-            sink = FileSink(stream, clean.url, capture.started or dt.datetime.fromtimestamp(0, dt.UTC))
-            for entry in clean.entries:
-                sink(entry)
-        else:
-            stream.write(clean.received.hex(" ") + "\n")
+    stream = io.StringIO()
+    if capture.is_directed:
+        sink = FileSink(stream, clean.url, capture.started or dt.datetime.fromtimestamp(0, dt.UTC))
+        for entry in clean.entries:
+            sink(entry)
+    else:
+        stream.write(clean.received.hex(" ") + "\n")
+    if file.exists() and not file.is_file():  # a pipe or a device is written to, not replaced
+        file.write_text(stream.getvalue(), "utf-8")
+    else:
+        files.write(file.resolve(), stream.getvalue().encode(), mode=_SHARED)  # a link stays one
     emit({"redacted": str(file)}, f"{file} has no serial numbers, system titles, certificates, passwords and keys")
 
 

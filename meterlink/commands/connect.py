@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
@@ -29,7 +30,8 @@ from meterlink.security.counters import CounterStore
 from meterlink.security.suites import SYSTEM_TITLE_LENGTH, Suite
 from meterlink.session import Deadlines, Session
 from meterlink.transport.base import SerialTransport, Transport
-from meterlink.transport.url import TransportUrl, parse_url
+from meterlink.transport.replay import recorded_url
+from meterlink.transport.url import SESSION_KEYS, TransportUrl, parse_url
 
 DEFAULT_PROFILE: Final = "cosem-heat"
 
@@ -90,8 +92,11 @@ class Target:
 
 
 def target_of(url: str) -> Target:
-    """Read a meter's URL. Raises UsageError for what no URL can be; nothing is opened."""
+    """Read a meter's URL. Raises UsageError for what no URL can be; nothing is opened. Of a recording the way that it
+    was made holds, unless the URL says otherwise."""
     parsed = parse_url(url)
+    if parsed.scheme == "replay":
+        parsed = replace(parsed, options=MappingProxyType({**_recorded_options(parsed.target), **parsed.options}))
     target = Target(parsed, profile(parsed.options.get("profile", _default_profile(parsed))))
     if target.security not in (_BY_CERTIFICATE, *MECHANISMS):
         words = ", ".join((_BY_CERTIFICATE, *MECHANISMS))
@@ -99,6 +104,19 @@ def target_of(url: str) -> Target:
             f"security={target.security} is not known", code="url-invalid", hint=f"security is one of {words}"
         )
     return target
+
+
+def _recorded_options(file: str) -> dict[str, str]:
+    """Return the keys with which the session in a recording was held."""
+    try:
+        url = parse_url(recorded_url(Path(file)))
+    except UsageError:
+        return {}
+    options = {key: value for key, value in url.options.items() if key in SESSION_KEYS}
+    options.setdefault("profile", _default_profile(url))
+    if options["profile"] == DEFAULT_PROFILE:
+        options.setdefault("framing", _FRAMING.get(url.scheme, "hdlc"))
+    return options
 
 
 def _default_profile(url: TransportUrl) -> str:

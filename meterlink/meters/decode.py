@@ -34,7 +34,11 @@ def decode_capture(data: bytes, *, hint: str | Profile | None = None, key: bytes
     telegram can be decoded; UsageError for an unknown family.
     """
     if len(data) > MAX_CAPTURE:
-        raise DataError(f"a capture may have {MAX_CAPTURE} bytes, not {len(data)}", code="data-too-large")
+        raise DataError(
+            f"a capture may have {MAX_CAPTURE} bytes, and this has more",
+            code="data-too-large",
+            hint="give the part with one readout or one trace",
+        )
     if not data.strip(b"\x00\r\n \t"):
         raise DataError("the capture is empty", code="empty", hint="was the meter answering while it was recorded?")
     family = profile(hint) if isinstance(hint, str) else hint

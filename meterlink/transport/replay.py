@@ -32,6 +32,9 @@ _SHOWN: Final = 16
 Event = Literal["sent", "received", "line", "closed", "lost"]
 _EVENTS: Final = frozenset(get_args(Event))
 _HEAD: Final = {"meterlink": "recording", "version": 1}
+_LONGEST_HEAD: Final = 65536
+_LONGEST: Final = 32 << 20
+"""Characters of the longest recording that is played."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +188,16 @@ def read_recording(lines: Iterable[str]) -> tuple[str, tuple[Entry, ...]]:
     return str(fields.get("url", "")), tuple(entries)
 
 
+def recorded_url(path: Path) -> str:
+    """Return the URL that a recording was made from; empty where that cannot be told."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            url, _ = read_recording([file.readline(_LONGEST_HEAD)])
+    except (OSError, DataError):
+        return ""
+    return url
+
+
 class ReplayTransport(StreamTransport):
     """Plays the meter's part of a recording.
 
@@ -297,9 +310,14 @@ def open_replay(url: TransportUrl, options: Options, context: Context) -> Transp
     speed = options.number("speed", 0.0, 0.0, 1000.0)
     try:
         with Path(url.target).open(encoding="utf-8", errors="replace") as file:
-            _, entries = read_recording(file)
+            text = file.read(_LONGEST + 1)
     except OSError as error:
         raise LinkUnavailable(
             f"the recording {url.target} cannot be read: {error.strerror}", hint="give the path of a recording"
         ) from None
+    if len(text) > _LONGEST:
+        raise DataError(
+            f"{url.target} is longer than {_LONGEST >> 20} MiB", code="recording", hint="give the path of a recording"
+        )
+    _, entries = read_recording(text.splitlines())
     return replay(entries, str(url), speed)

@@ -1,5 +1,6 @@
 """What --trace writes, what decode makes of it, and what is left of it when it is redacted."""
 
+import errno
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -142,16 +143,74 @@ def test_a_trace_as_others_write_it_is_explained(meterlink, traced, tmp_path) ->
         answers = [step for step in steps if step["name"] == "get-response-with-list"]
         assert {step["direction"] for step in requests} == {"sent"}
         assert {step["direction"] for step in answers} == {"received"}
-        assert meterlink("decode", path, "--redact", tmp_path / "clean").status == 0
+        assert meterlink("decode", path, "--redact", tmp_path / "clean", "--yes").status == 0
         assert SERIAL.encode() not in bytes.fromhex((tmp_path / "clean").read_text())
 
 
-def test_a_trace_is_served_again(meterlink, traced) -> None:
-    trace, read = traced("none", "hdlc")
+def test_a_redacted_copy_takes_no_place_unasked(meterlink, traced, tmp_path) -> None:
+    trace, _ = traced("none", "hdlc")
+    whole, other, link = trace.read_bytes(), tmp_path / "other", tmp_path / "link"
+    other.write_text("what was there before")
+    link.symlink_to(trace)
+    for out in (trace, link):
+        done = meterlink("decode", trace, "--redact", out, "--yes")
+        assert (done.status, done.code) == (2, "usage")
+        assert trace.read_bytes() == whole
+    assert meterlink("decode", trace, "--redact", other).code == "confirmation-needed"
+    assert other.read_text() == "what was there before"
+    assert meterlink("decode", trace, "--redact", other, "--yes").status == 0
+    assert meterlink("decode", other, "--json").json["trace"]["framing"] == "hdlc"
+    (tmp_path / "other-link").symlink_to(other)
+    other.write_text("what was there before")
+    assert meterlink("decode", trace, "--redact", tmp_path / "other-link", "--yes").status == 0
+    assert (tmp_path / "other-link").is_symlink()
+    assert meterlink("decode", other, "--json").json["trace"]["framing"] == "hdlc"
+
+
+def test_a_redacted_copy_goes_into_a_pipe(meterlink, traced, tmp_path) -> None:
+    trace, _ = traced("none", "hdlc")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as pool:
+        received = pool.submit(pipe.read_bytes)
+        assert meterlink("decode", trace, "--redact", pipe).status == 0
+        (tmp_path / "copy").write_bytes(received.result())
+    assert pipe.is_fifo()
+    assert meterlink("decode", tmp_path / "copy", "--json").json["trace"]["framing"] == "hdlc"
+
+
+def test_a_redacted_copy_that_finds_no_room_leaves_what_was_there(meterlink, traced, tmp_path, monkeypatch) -> None:
+    trace, _ = traced("none", "hdlc")
+    out = tmp_path / "out"
+    out.write_text("what was there before")
+
+    def full(path, data, *, mode):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr("certs.files.write_new", full)
+    done = meterlink("decode", trace, "--redact", out, "--yes")
+    assert done.code == "disk-full"
+    assert "what was there before is unchanged" in done.err
+    assert out.read_text() == "what was there before"
+    assert list(tmp_path.glob(".part-*")) == []
+
+
+@pytest.mark.parametrize("line", ["hdlc", "wrapper"])
+@pytest.mark.parametrize("said", ["", "?security=none&client=17"])
+def test_a_trace_is_served_again(meterlink, traced, line: str, said: str) -> None:
+    """The session is held as it was then: framing, security and client stand in the trace."""
+    trace, read = traced("none", line)
     words = tuple(word for name in NAMES for word in ("--object", name))
-    done = meterlink("read", f"replay:{trace}?security=none&client=17", *words, "--json")
+    done = meterlink("read", f"replay:{trace}{said}", *words, "--json")
     assert done.status == 0
     assert done.json["readings"] == read["readings"]
+
+
+def test_what_is_no_recording_is_told_and_read_with_a_bound(meterlink, tmp_path) -> None:
+    (tmp_path / "junk").write_bytes(bytes(range(256)) * 10)
+    assert meterlink("read", f"replay:{tmp_path / 'junk'}").code == "recording"
+    assert meterlink("read", f"replay:{tmp_path / 'missing'}").status == 5
+    assert meterlink("read", "replay:/dev/zero").code == "recording"
 
 
 def read_energy(meterlink, field_meter: FieldMeter, trace: Path):
