@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import click
 
+from certs import files
 from certs.cli.output import emit, json_option, note
 from certs.domain import TrustDomain
 from hil.meter.clients import CERTIFICATE_CLIENTS, PUBLIC_SAP, ClientRow
@@ -27,6 +28,7 @@ from meterlink.counter_file import FileCounterStore
 from meterlink.errors import LinkUnavailable, UsageError
 from meterlink.transport.url import TransportUrl, parse_url
 
+_MAX_PEM: Final = 64 * 1024
 _DEFAULT_LISTEN: Final = "tcp://127.0.0.1:4059"
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
 
@@ -105,7 +107,8 @@ def _identity(domain: Path | None, certificate: Path | None, key: Path | None) -
             "--domain, --certificate and --key go together",
             hint="`meterlink authority issue-meter` makes the certificate and the key of a meter",
         )
-    return load_identity(certificate.read_bytes() + key.read_bytes(), TrustDomain.load(domain))
+    pem = b"".join(files.read(path, _MAX_PEM) for path in (certificate, key))
+    return load_identity(pem, TrustDomain.load(domain))
 
 
 def _listener(server: MeterServer, url: TransportUrl) -> Listener:

@@ -131,9 +131,11 @@ def image(
 
 
 def _image(file: Path) -> bytes:
-    if file.stat().st_size > _MAX_IMAGE:
-        raise UsageError(f"{file} is larger than {_MAX_IMAGE} bytes", code="image")
-    return file.read_bytes()
+    with file.open("rb") as stream:
+        data = stream.read(_MAX_IMAGE + 1)
+    if len(data) > _MAX_IMAGE:
+        raise UsageError(f"{file} is larger than {_MAX_IMAGE} bytes", code="image", hint="is this the right file?")
+    return data
 
 
 def _status(done: Transferred) -> str:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import click
+from click.core import ParameterSource
 from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
 from certs.cli.output import console, emit, json_option, note, table, wants_json
 from meterlink.cli.find_bus import find_on_bus
+from meterlink.cli.seconds import Seconds
 from meterlink.commands.field import Scan
-from meterlink.errors import LinkError
+from meterlink.errors import LinkError, UsageError
 from meterlink.framing.mbus.requests import LAST_PRIMARY
 from meterlink.meters.profile import profile_of_bluetooth_name
 from meterlink.transport.ble_scan import Sighting
@@ -25,7 +27,7 @@ from meterlink.transport.url import TransportUrl
 @click.command()
 @click.option("--ble", "only_ble", is_flag=True, help="Bluetooth LE alone.")
 @click.option("--serial", "only_serial", is_flag=True, help="Serial ports alone.")
-@click.option("--seconds", type=click.FloatRange(0.5, 300), default=6.0, show_default=True, help="How long to listen.")
+@click.option("--seconds", type=Seconds(0.5, 300), default=6.0, show_default=True, help="How long to listen.")
 @click.option("--bus", metavar="URL", help="Search the M-Bus at this URL for meters instead.")
 @click.option(
     "--by",
@@ -47,6 +49,17 @@ def find(
     only_ble: bool, only_serial: bool, seconds: float, bus: str | None, by: str | None, mask: str, last: int
 ) -> None:
     """List serial ports and Bluetooth LE meters, or the meters on an M-Bus, with the URL to reach each by."""
+    ctx = click.get_current_context()
+    given = {name for name in ("by", "mask", "last", "only_ble", "only_serial", "seconds") if _is_given(ctx, name)}
+    of_a_bus = {"by", "mask", "last"}
+    wrong = given & of_a_bus if bus is None else given - of_a_bus
+    if wrong:
+        options = ", ".join(sorted(option for option, name in _OPTIONS.items() if name in wrong))
+        raise UsageError(
+            f"{options} {'belongs' if len(wrong) == 1 else 'belong'} to a search {'of' if bus is None else 'without'} "
+            "--bus",
+            hint="meterlink find --help",
+        )
     if bus is not None:
         find_on_bus(bus, (Scan.SECONDARY, Scan.PRIMARY) if by is None else (Scan(by),), mask, last)
         return
@@ -62,6 +75,20 @@ def find(
             note(f"note: {error.message}" + (f" ({error.hint})" if error.hint else ""))
     result = {"ports": [_port_json(port) for port in ports], "meters": [_meter_json(meter) for meter in meters]}
     emit(result, lambda: _shown(ports, meters, only_ble=only_ble, only_serial=only_serial))
+
+
+_OPTIONS: Final = {
+    "--by": "by",
+    "--mask": "mask",
+    "--last": "last",
+    "--ble": "only_ble",
+    "--serial": "only_serial",
+    "--seconds": "seconds",
+}
+
+
+def _is_given(ctx: click.Context, name: str) -> bool:
+    return ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
 async def _listen(seconds: float) -> list[Sighting]:

@@ -65,6 +65,12 @@ def read(
     elif profile_name is not None:
         _read_profile(target, options, profile_name, (start, end), as_csv)
     else:
+        if names and not target.speaks_cosem:
+            raise UsageError(
+                f"{target.profile.title} sends all it has: it cannot be asked for objects",
+                code="profile",
+                hint="leave --object out",
+            )
         objects = tuple(any_object(target.profile, name) for name in names)
         deliver(target, objects, options, delivery)
 

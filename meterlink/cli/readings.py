@@ -18,6 +18,7 @@ from certs.cli.output import console, emit, json_text, note, wants_json, warn
 from certs.clock import now
 from meterlink.cli.acting import SessionOptions, notes_for, sessions, way_to
 from meterlink.cli.report import as_renderable
+from meterlink.cli.seconds import Seconds
 from meterlink.cli.streams import csv_line
 from meterlink.commands.command import perform
 from meterlink.commands.connect import Target
@@ -50,7 +51,7 @@ def reading_options(verb: _Verb) -> _Verb:
     """Give a click command the options ``--watch`` and ``--mqtt``, as parameters of these names."""
     watch = click.option(
         "--watch",
-        type=click.FloatRange(min=1),
+        type=Seconds(min=1),
         metavar="SECONDS",
         help="Read again and again, a reading every SECONDS, until Ctrl-C.",
     )
@@ -130,7 +131,7 @@ def _publisher(broker: Broker, source: str, *, watched: bool) -> Outlet:
 def _reader(target: Target, objects: tuple[CosemObject, ...], options: SessionOptions) -> Iterator[ReadOnce]:
     """Yield what reads the meter once."""
     if not target.speaks_cosem:
-        with _field_reader(target, objects, options) as read:
+        with _field_reader(target, options) as read:
             yield read
         return
     secrets = meter_secrets(options.keys)
@@ -145,13 +146,7 @@ def _reader(target: Target, objects: tuple[CosemObject, ...], options: SessionOp
 
 
 @contextlib.contextmanager
-def _field_reader(target: Target, objects: tuple[CosemObject, ...], options: SessionOptions) -> Iterator[ReadOnce]:
-    if objects:
-        raise UsageError(
-            f"{target.profile.title} sends all it has: it cannot be asked for objects",
-            code="profile",
-            hint="leave --object out",
-        )
+def _field_reader(target: Target, options: SessionOptions) -> Iterator[ReadOnce]:
     keys = meter_secrets(options.keys).keys
     key = telegram_key(None if keys is None else bytes(keys.unicast))
     address = target.url.options.get("address", "")

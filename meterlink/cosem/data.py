@@ -7,6 +7,7 @@ a tuple is built three times as fast. The functions of this module build them wi
 from __future__ import annotations
 
 import enum
+import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
@@ -286,7 +287,11 @@ def bcd(value: int) -> Data:
 
 
 def f32(value: float) -> Data:
-    """Return a float32."""
+    """Return a float32. Raises UsageError for a finite number that is too large for one."""
+    try:
+        struct.pack(">f", value)
+    except OverflowError:
+        raise UsageError(f"{value!r} does not fit {Tag.FLOAT32.label}") from None
     return Data(Tag.FLOAT32, float(value))
 
 

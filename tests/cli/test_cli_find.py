@@ -62,6 +62,24 @@ def test_ports_are_listed_without_bluetooth(capsys: pytest.CaptureFixture[str]) 
     assert all(set(port) >= {"url", "device", "usable"} for port in ports)
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--mask", "1234FFFF"), "--mask"),
+        (("--last", "3", "--by", "primary"), "--by, --last"),
+        (("--bus", "serial:/dev/null", "--ble"), "--ble"),
+        (("--seconds", "nan"), "nan"),
+    ],
+)
+def test_options_that_do_not_fit_together_are_refused(
+    capsys: pytest.CaptureFixture[str], words: tuple[str, ...], told: str
+) -> None:
+    assert main(["find", *words]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: usage: ")
+    assert told in error
+
+
 def bluetooth(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
     findings = json.loads(capsys.readouterr().out)["findings"]
     (finding,) = (each for each in findings if each["name"] == "Bluetooth")

@@ -1,11 +1,13 @@
 """The command line as its user meets it: verbs, exit statuses, the form of errors, Ctrl-C."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import click
@@ -13,6 +15,7 @@ import pytest
 from program import Program, start
 
 from meterlink import samples
+from meterlink.__main__ import main as entry_point
 from meterlink.cli.main import root
 
 VERBS = {"authority", "certs", "configure", "cosem", "decode", "demo", "doctor", "find", "hil", "read"}
@@ -151,6 +154,75 @@ def test_a_reader_that_goes_away_is_no_fault() -> None:
         assert process.stderr is not None
         process.stdout.close()
         assert process.stderr.read() == b""
+
+
+def test_a_reader_that_stops_early_is_told_as_other_programs_tell_it() -> None:
+    with start("decode", "sample:t550", "--json") as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.wait(timeout=30) == 141
+
+
+@pytest.mark.parametrize(
+    ("words", "closed", "status"),
+    [
+        (("decode", "sample:t550"), "<&-", 0),
+        (("decode", "-"), "<&-", 2),
+        (("certs", "import", "-"), "<&-", 4),
+        (("certs", "remove", "0"), "<&-", 4),
+        (("decode", "sample:t550"), ">&-", 0),
+        (("read", "nonsense"), "2>&-", 2),
+    ],
+)
+def test_a_closed_stream_is_no_fault(words: tuple[str, ...], closed: str, status: int) -> None:
+    command = ["sh", "-c", f'exec "$@" {closed}', "sh", sys.executable, "-m", "meterlink", *words]
+    done = subprocess.run(command, capture_output=True, timeout=60, check=False)
+    assert done.returncode == status, done.stderr
+    assert b"Traceback" not in done.stderr
+    assert b"internal" not in done.stderr
+
+
+def test_an_encoding_without_our_signs_loses_the_signs_alone() -> None:
+    command = [sys.executable, "-m", "meterlink", "decode", "sample:t550"]
+    env = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    done = subprocess.run(command, env=env, capture_output=True, timeout=60, check=True)
+    assert done.stderr == b""
+    assert b"326.062" in done.stdout
+    assert b"m?/h" in done.stdout
+
+
+def test_ctrl_c_while_the_program_is_loaded(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Interrupted:
+        def __getattr__(self, name: str) -> None:
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "meterlink.cli.main", Interrupted())
+    assert entry_point() == 130
+    assert capsys.readouterr().err == "error: interrupted: Stopped on request.\n"
+
+
+@pytest.mark.parametrize(
+    ("framing", "banner"),
+    [("wrapper", b"220 mail.example ESMTP\r\n"), ("wrapper", b"\xff\xfb\x01"), ("hdlc", b"220 mail.example ESMTP\r\n")],
+)
+def test_another_service_is_told_from_a_meter(framing: str, banner: bytes, meterlink: Program) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as service, ThreadPoolExecutor(1) as pool:
+        greeted = pool.submit(_greet, service, banner)
+        port = service.getsockname()[1]
+        done = meterlink("read", f"tcp://127.0.0.1:{port}?framing={framing}&security=none")
+        greeted.result(timeout=30)
+    assert (done.status, done.code) == (5, "no-meter")
+
+
+def _greet(service: socket.socket, banner: bytes) -> None:
+    """Say the banner, as a mail server does, and hear what comes until the other side goes."""
+    connection, _ = service.accept()
+    with connection:
+        connection.sendall(banner)
+        while connection.recv(4096):
+            pass
 
 
 def test_ctrl_c_is_the_way_a_simulated_meter_ends() -> None:

@@ -157,6 +157,18 @@ def test_who_may_not_put_an_image_in_force_is_not_asked(meterlink, tmp_path, mon
     assert meterlink(*words).code == "confirmation-needed"
 
 
+@pytest.mark.parametrize("number", ["1e99", "3.4028236e38", "-1e39"])
+def test_a_number_too_large_for_a_float32_is_refused_before_anything_is_sent(meterlink, number: str) -> None:
+    done = meterlink("cosem", "set", "tcp://127.0.0.1:1", "1", "0-0:96.1.1", "2", f"f32:{number}")
+    assert (done.status, done.code) == (2, "value-invalid")
+
+
+def test_a_file_without_an_end_is_no_image(meterlink, monkeypatch) -> None:
+    monkeypatch.setattr("meterlink.cli.cosem._MAX_IMAGE", 1 << 20)
+    done = meterlink("cosem", "image", "sim:heat", "/dev/zero")
+    assert (done.status, done.code) == (2, "image")
+
+
 def test_a_clock_is_written_in_the_notation(meterlink) -> None:
     moment = dt.datetime(2026, 11, 22, 14, 30, tzinfo=dt.UTC)
     done = meterlink("cosem", "set", "sim:heat", "clock", "0-0:1.0.0", "time", f"at:{moment.isoformat()}")

@@ -202,9 +202,12 @@ def test_the_key_of_a_meter_that_encrypts_comes_from_the_environment(key, status
 @pytest.mark.parametrize(
     ("words", "code"),
     [
-        (("--object", "energy"), "unknown-object"),
+        (("--object", "energy"), "profile"),
+        (("--object", "6-0:1.0.0"), "profile"),
         (("--all",), "profile"),
         (("--watch", "59"), "interval"),
+        (("--watch", "nan"), "usage"),
+        (("--watch", "inf"), "usage"),
         (("--csv", "--json"), "usage"),
     ],
 )
