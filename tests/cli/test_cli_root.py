@@ -156,13 +156,6 @@ def test_a_reader_that_goes_away_is_no_fault() -> None:
         assert process.stderr.read() == b""
 
 
-def test_a_reader_that_stops_early_is_told_as_other_programs_tell_it() -> None:
-    with start("decode", "sample:t550", "--json") as process:
-        assert process.stdout is not None
-        process.stdout.close()
-        assert process.wait(timeout=30) == 141
-
-
 @pytest.mark.parametrize(
     ("words", "closed", "status"),
     [
