@@ -25,14 +25,22 @@ GETS = 20
 ROUNDS = 12
 TURNS = 7
 
-MODES = {
-    "none": (17, ("pydlms-client", "gurux-dlms", "dlms-cosem")),
-    "password": (18, ("pydlms-client", "gurux-dlms", "dlms-cosem")),
-    "GMAC and glo": (19, ("pydlms-client", "gurux-dlms", "dlms-cosem")),
-    "ECDSA": (20, ("pydlms-client", "gurux-dlms")),
-    "ECDSA and glo": (21, ("pydlms-client", "gurux-dlms")),
-}
+_TWO = ("pydlms-client", "gurux-dlms")
+_THREE = (*_TWO, "dlms-cosem")
 
+MODES = {
+    "none": (1, 17, _THREE),
+    "password": (1, 18, _THREE),
+    "MD5": (1, 22, _TWO),
+    "SHA-1": (1, 23, _TWO),
+    "SHA-256": (1, 24, _TWO),
+    "GMAC and glo": (1, 19, _THREE),
+    "ECDSA": (1, 20, _TWO),
+    "ECDSA and glo": (1, 21, _TWO),
+    "P-384": (2, 20, _TWO[:1]),
+    "P-384 and glo": (2, 21, _TWO[:1]),
+}
+"""Mode -> suite of the meter, client SAP, peers that know it."""
 
 _COUNTERS = 200 * (ROUNDS + 1)
 """Invocation counters that one client may use up."""
@@ -57,8 +65,13 @@ def loopback(served: dict[str, Any]) -> None:
     print("ratios to meterlink: the median of all turns)")
     counter = 1
     for line in ("wrapper", "hdlc"):
-        for mode, (sap, peers) in MODES.items():
-            job = served["jobs"][f"{line} {sap}"] | {"gets": GETS, "rounds": ROUNDS, "scalers": False, "at_once": False}
+        for mode, (suite, sap, peers) in MODES.items():
+            job = served["jobs"][f"{line} {suite} {sap}"] | {
+                "gets": GETS,
+                "rounds": ROUNDS,
+                "scalers": False,
+                "at_once": False,
+            }
             clients = {"meterlink": (None, job), "in a list": (None, job | {"at_once": True})}
             clients |= {name: (name, job) for name in peers if PEERS_PYTHON.exists()}
             turns: list[dict[str, float]] = []
@@ -98,7 +111,7 @@ def slow_line(served: dict[str, Any]) -> None:
     ours, _ = seconds(None, certificates | common | {"certificates": True}, counter)
     print(f"  meterlink, certificates and key agreement, in lists   {ours:6.2f}")
     for mode, name in (("ECDSA", "gurux-dlms"), ("ECDSA and glo", "gurux-dlms"), ("ECDSA and glo", "pydlms-client")):
-        job = served["jobs"][f"slow {MODES[mode][0]}"] | common
+        job = served["jobs"]["slow {} {}".format(*MODES[mode])] | common
         listed, counter = seconds(None, job, counter)
         print(f"  meterlink, {mode}, in lists{'':<{26 - len(mode)}} {listed:6.2f}")
         if PEERS_PYTHON.exists():

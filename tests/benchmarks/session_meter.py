@@ -1,8 +1,8 @@
 """The meter of the session benchmark, a process of its own: prints where it listens, serves until its input ends.
 
-Prints one line of JSON: ``ports`` by line (``wrapper``, ``hdlc``, ``slow``) and ``jobs``, what a client on each line
-and client SAP must know, as in ``tests/peers/peers_field.py``. The slow line is HDLC at 9600 bit/s with a turnaround of
-20 ms; a meter with certificates stands on ``slow-certificates``.
+Prints one line of JSON: ``ports`` by line, and ``jobs``, what a client must know on each line (``wrapper``, ``hdlc``,
+``slow``), of each suite, with each client SAP, as in ``tests/peers/peers_field.py``. The slow line is HDLC at
+9600 bit/s with a turnaround of 20 ms; a meter with certificates stands on ``slow-certificates``.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import json
 import sys
 import time
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1] / "peers"))
@@ -20,7 +21,7 @@ sys.path.append(str(Path(__file__).parents[1] / "peers"))
 from peers_field import FieldMeter
 
 from hil.faces.pace import Pace
-from hil.meter.clients import FIELD_CLIENTS
+from hil.meter.clients import FIELD_CLIENTS, PUBLIC_SAP
 from hil.meter.device import MeterOptions
 from hil.meter.server import MeterServer
 from hil.tcp import TcpServer
@@ -67,26 +68,35 @@ class SlowLine:
         self._inner.closed(now)
 
 
+def lines(meter: FieldMeter) -> dict[str, Callable[[], WireHandler]]:
+    """Return the lines on which the meter is served."""
+    server = meter.server
+    return {
+        "wrapper": server.wrapper_connection,
+        "hdlc": server.hdlc_line,
+        "slow": lambda: SlowLine(server.hdlc_line()),
+    }
+
+
 async def main() -> None:
-    meter = FieldMeter(1)
+    meters = {suite: FieldMeter(suite) for suite in (1, 2)}
     trusted = MeterServer(
         time.monotonic(), dt.datetime.now(dt.UTC), shipped_identity(), options=MeterOptions(history=45)
     )
     servers = {
-        "wrapper": TcpServer(meter.server.wrapper_connection),
-        "hdlc": TcpServer(meter.server.hdlc_line),
-        "slow": TcpServer(lambda: SlowLine(meter.server.hdlc_line())),
         "slow-certificates": TcpServer(lambda: SlowLine(trusted.hdlc_line())),
         "certificates": TcpServer(trusted.hdlc_line),
     }
+    for suite, meter in meters.items():
+        servers |= {f"{line} {suite}": TcpServer(handler) for line, handler in lines(meter).items()}
     for server in servers.values():
         await server.start()
-    framings = {"wrapper": "wrapper", "hdlc": "hdlc", "slow": "hdlc"}
     jobs = {
-        f"{line} {sap}": meter.job(servers[line].port, framing, sap)
-        for line, framing in framings.items()
+        f"{line} {suite} {sap}": meter.job(servers[f"{line} {suite}"].port, line.replace("slow", "hdlc"), sap)
+        for suite, meter in meters.items()
+        for line in lines(meter)
         for sap in FIELD_CLIENTS
-        if sap != 16
+        if sap != PUBLIC_SAP
     }
     print(json.dumps({"ports": {name: server.port for name, server in servers.items()}, "jobs": jobs}), flush=True)
     await asyncio.to_thread(sys.stdin.read)
