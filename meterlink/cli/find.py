@@ -50,16 +50,12 @@ def find(
 ) -> None:
     """List serial ports and Bluetooth LE meters, or the meters on an M-Bus, with the URL to reach each by."""
     ctx = click.get_current_context()
-    given = {name for name in ("by", "mask", "last", "only_ble", "only_serial", "seconds") if _is_given(ctx, name)}
+    given = {name for name in _OPTIONS.values() if _is_given(ctx, name)}
     of_a_bus = {"by", "mask", "last"}
     wrong = given & of_a_bus if bus is None else given - of_a_bus
     if wrong:
         options = ", ".join(sorted(option for option, name in _OPTIONS.items() if name in wrong))
-        raise UsageError(
-            f"{options} {'belongs' if len(wrong) == 1 else 'belong'} to a search {'of' if bus is None else 'without'} "
-            "--bus",
-            hint="meterlink find --help",
-        )
+        raise UsageError(f"{options}: {'only' if bus is None else 'not'} with --bus", hint="meterlink find --help")
     if bus is not None:
         find_on_bus(bus, (Scan.SECONDARY, Scan.PRIMARY) if by is None else (Scan(by),), mask, last)
         return

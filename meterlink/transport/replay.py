@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import io
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -319,5 +320,5 @@ def open_replay(url: TransportUrl, options: Options, context: Context) -> Transp
         raise DataError(
             f"{url.target} is longer than {_LONGEST >> 20} MiB", code="recording", hint="give the path of a recording"
         )
-    _, entries = read_recording(text.splitlines())
+    _, entries = read_recording(io.StringIO(text))
     return replay(entries, str(url), speed)
